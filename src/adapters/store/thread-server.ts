@@ -1,0 +1,114 @@
+// The store thread's inside: carries out calls from its port and from the workers' socket.
+
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import type { MessagePort } from 'node:worker_threads';
+import type { SealedEvent } from '../../domain/event.ts';
+import type { Clock } from '../../kit/clock.ts';
+import { errorCode, messageOf } from '../../kit/fault.ts';
+import { secretsEqual } from '../../kit/id.ts';
+import { createLineSplitter } from '../../kit/lines.ts';
+import type { AnyOp } from '../../ports/store.ts';
+import { openSqlite, type SqliteEngine } from './sqlite.ts';
+import { type FromStoreThread, MAX_LINE, type StoreReply, type StoreRequest, type ToStoreThread, type ToWorkerLine, type WorkerHello } from './wire.ts';
+
+export interface StoreThreadOptions {
+  readonly path: string;
+  readonly socketPath: string;
+}
+
+interface ServeOptions extends StoreThreadOptions {
+  readonly port: MessagePort;
+  readonly ops: readonly AnyOp[];
+  readonly seal: AnyOp;
+  readonly clock: Clock;
+}
+
+/** Opens the store and serves it until told to close. A store that cannot open is reported, never repaired by force. */
+export function serveStore({ port, path, socketPath, ops, seal, clock }: ServeOptions): void {
+  const send = (message: FromStoreThread) => port.postMessage(message);
+  const credentials = new Map<string, string>();
+  const workers = new Map<string, Socket>();
+  let engine: SqliteEngine;
+
+  const onCommitted = (events: readonly SealedEvent[]) => {
+    if (events.length === 0) return;
+    if (events.some(({ body }) => body.kind === 'run.queued' || body.kind === 'run.ended' || body.kind === 'run.requeued')) {
+      for (const socket of workers.values()) writeLine(socket, { wake: true });
+    }
+    send({ kind: 'events', events });
+  };
+  try {
+    engine = openSqlite({ path, ops, seal, clock, onCommitted });
+  } catch (error) {
+    send({ kind: 'failed', code: errorCode(error), message: messageOf(error) });
+    return;
+  }
+
+  let replies: StoreReply[] = [];
+  const reply = (id: number, answer: StoreReply['answer']) => {
+    if (replies.push({ id, answer }) > 1) return;
+    queueMicrotask(() => {
+      send({ kind: 'answers', replies });
+      replies = [];
+    });
+  };
+
+  const server = createServer((socket) => {
+    let workerId: string | undefined;
+    const onLine = (line: string) => {
+      if (workerId === undefined) {
+        const hello = JSON.parse(line) as WorkerHello; // only our own workers reach this socket, and a wrong credential ends it
+        const expected = credentials.get(hello.workerId);
+        if (expected === undefined || !secretsEqual(expected, hello.credential)) return void socket.destroy();
+        workerId = hello.workerId;
+        workers.set(workerId, socket);
+        return writeLine(socket, { wake: true });
+      }
+      const { id, op, args } = JSON.parse(line) as StoreRequest;
+      engine.submit({ op, args, fromWorker: true, answer: (answer) => writeLine(socket, { reply: { id, answer } }) });
+    };
+    const split = createLineSplitter(onLine, MAX_LINE);
+    socket.on('data', (chunk) => {
+      try {
+        split(chunk);
+      } catch {
+        socket.destroy(); // a line that is not JSON or has no end: not one of our workers
+      }
+    });
+    const gone = () => {
+      if (workerId !== undefined && workers.get(workerId) === socket) workers.delete(workerId);
+    };
+    socket.on('close', gone).on('error', gone);
+  });
+
+  const close = () => {
+    for (const socket of workers.values()) socket.destroy();
+    server.close();
+    engine.close();
+    rmSync(socketPath, { force: true });
+    send({ kind: 'closed' });
+    port.close();
+  };
+
+  port.on('message', (message: ToStoreThread) => {
+    if (message.kind === 'calls') {
+      for (const { id, op, args } of message.calls) engine.submit({ op, args, fromWorker: false, answer: (answer) => reply(id, answer) });
+    } else if (message.kind === 'admit') credentials.set(message.workerId, message.credential);
+    else if (message.kind === 'dismiss') {
+      credentials.delete(message.workerId);
+      workers.get(message.workerId)?.destroy();
+    } else close();
+  });
+
+  rmSync(socketPath, { force: true });
+  server.on('error', (error) => send({ kind: 'failed', code: errorCode(error), message: messageOf(error) }));
+  server.listen(socketPath, () => {
+    chmodSync(socketPath, 0o600);
+    send({ kind: 'ready' });
+  });
+}
+
+function writeLine(socket: Socket, line: ToWorkerLine): void {
+  if (socket.writable) socket.write(`${JSON.stringify(line)}\n`);
+}

@@ -1,0 +1,213 @@
+// The configuration file: one schema gives types, defaults, validation and the reference page.
+// Keys we do not know are kept and reported, never fatal.
+
+import { z } from 'zod';
+
+const count = z.int().min(1);
+const seconds = z.number().min(0);
+const section = <S extends z.ZodRawShape>(shape: S) => z.looseObject(shape);
+const withDefaults = <T extends z.ZodType>(schema: T) => schema.prefault({} as never); // every field inside has its own default
+
+const ModelChoice = z
+  .union([z.string().min(1), section({ primary: z.string().min(1), fallbacks: z.array(z.string().min(1)).optional() })])
+  .describe('Model of a turn: an alias, "provider/model", or { primary, fallbacks }.');
+
+const Sandbox = section({
+  mode: z
+    .enum(['off', 'bwrap', 'all', 'non-main', 'auto'])
+    .optional()
+    .describe('off: no sandbox. bwrap, all, non-main: bubblewrap, refused when missing. auto: the best this machine has.'),
+  binds: z.array(z.string()).optional().describe('Extra absolute paths that commands may read.'),
+});
+
+const Agent = section({
+  id: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
+  default: z.boolean().optional(),
+  name: z.string().optional(),
+  workspace: z.string().optional(),
+  model: ModelChoice.optional(),
+  identity: section({ name: z.string().optional(), emoji: z.string().optional(), avatar: z.string().optional() }).optional(),
+  sandbox: Sandbox.optional(),
+});
+
+const Cost = section({
+  input: z.number().min(0),
+  output: z.number().min(0),
+  cacheRead: z.number().min(0).optional(),
+  cacheWrite: z.number().min(0).optional(),
+});
+
+const Provider = section({
+  baseUrl: z.string().optional().describe('Where the provider answers. Needed for every provider but anthropic and openai.'),
+  apiKey: z.string().optional().describe('The key, best written as ${NAME_OF_VARIABLE}.'),
+  api: z.enum(['anthropic-messages', 'openai-completions', 'openai-responses', 'google-generative-ai', 'github-copilot', 'bedrock-converse-stream']).optional(),
+  headers: z.record(z.string(), z.string()).optional(),
+  models: z
+    .array(
+      section({
+        id: z.string().min(1),
+        name: z.string().optional(),
+        reasoning: z.boolean().optional(),
+        input: z.array(z.string()).optional(),
+        cost: Cost.optional(),
+        contextWindow: count.optional(),
+        maxTokens: count.optional(),
+      }),
+    )
+    .optional(),
+});
+
+export const ConfigSchema = section({
+  meta: section({ lastTouchedVersion: z.string().optional(), lastTouchedAt: z.string().optional() }).optional(),
+  env: z.record(z.string(), z.unknown()).optional().describe('Variables for the gateway when its environment lacks them: { vars: { NAME: "value" } }.'),
+  gateway: withDefaults(
+    section({
+      port: z.int().min(0).max(65_535).default(18_789).describe('TCP port of WebSocket and HTTP.'),
+      mode: z.enum(['local', 'remote']).default('local'),
+      bind: z.enum(['loopback', 'lan', 'tailnet', 'auto', 'custom']).default('loopback').describe('loopback: this machine only. lan: every interface.'),
+      auth: withDefaults(
+        section({
+          mode: z.enum(['token', 'password']).default('token'),
+          token: z.string().min(1).optional(),
+          password: z.string().min(1).optional(),
+        }),
+      ),
+      allowedOrigins: z.array(z.string()).default([]).describe('Browser origins allowed besides this gateway itself.'),
+      drainSeconds: seconds.default(10).describe('How long a stop waits for running turns before it hands them to the next start.'),
+      workerSlots: count.default(64).describe('Runs one worker process drives at once.'),
+    }),
+  ),
+  auth: withDefaults(
+    section({
+      profiles: z
+        .record(z.string(), section({ provider: z.string(), mode: z.enum(['api_key', 'oauth', 'token']), email: z.string().optional() }))
+        .default({}),
+      order: z.record(z.string(), z.array(z.string())).default({}),
+    }),
+  ),
+  models: withDefaults(
+    section({
+      providers: z.record(z.string(), Provider).default({}),
+      replacements: z.record(z.string(), z.string()).optional().describe('Model ids to replace by others, before the built-in table.'),
+      idleSeconds: z.number().min(0.1).default(60).describe('A model stream that sends nothing for this long is given up and retried.'),
+    }),
+  ),
+  agents: withDefaults(
+    section({
+      defaults: withDefaults(
+        section({
+          model: ModelChoice.default('anthropic/claude-opus-4-5'),
+          models: z.record(z.string(), section({ alias: z.string().optional() })).optional(),
+          workspace: z.string().default('~/clawd').describe('Where agents work.'),
+          skipBootstrap: z.boolean().default(false),
+          bootstrapMaxChars: count.default(20_000).describe('Longest part of one workspace file that goes into the prompt.'),
+          userTimezone: z.string().optional(),
+          contextTokens: count.default(200_000).describe('Size of the context window that requests are trimmed to.'),
+          maxOutputTokens: count.default(8192),
+          timeoutSeconds: z.number().min(1).default(600).describe('Longest time one run may take.'),
+          maxConcurrent: count.default(4).describe('Runs of the main lane at once.'),
+          subagents: withDefaults(section({ maxConcurrent: count.default(8).describe('Sub-agent runs at once.') })),
+          sandbox: Sandbox.optional(),
+          heartbeat: section({ every: z.string().optional() }).optional(),
+          thinkingDefault: z.string().optional(),
+        }),
+      ),
+      list: z.array(Agent).default([]),
+    }),
+  ),
+  session: withDefaults(
+    section({
+      scope: z.enum(['per-sender', 'global']).default('per-sender'),
+      mainKey: z.string().min(1).default('main'),
+    }),
+  ),
+  cron: withDefaults(section({ enabled: z.boolean().default(true), maxConcurrentRuns: count.default(4).describe('Cron runs at once.') })),
+  tools: withDefaults(
+    section({
+      exec: withDefaults(
+        section({
+          timeoutSec: seconds.default(1800).describe('A command is killed with its children after this long.'),
+          backgroundMs: z.int().min(10).default(10_000).describe('A command that takes longer goes on in the background.'),
+          network: z.enum(['none', 'host']).default('none').describe('Network of sandboxed commands.'),
+          pathPrepend: z.array(z.string()).default([]),
+        }),
+      ),
+    }),
+  ),
+  logging: withDefaults(
+    section({
+      level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+      dir: z.string().optional().describe('Folder of the daily log files.'),
+      retentionDays: count.default(7),
+      redactPatterns: z.array(z.string()).default([]).describe('Extra regular expressions to mask in logs and transcripts.'),
+    }),
+  ),
+});
+
+export type Config = z.infer<typeof ConfigSchema>;
+
+/** Sections of the original's file that this version reads past: reported, not fatal. */
+const LATER_SECTIONS = new Set(
+  'wizard diagnostics update browser ui nodeHost bindings broadcast audio media messages commands approvals hooks web channels discovery canvasHost talk skills plugins'.split(
+    ' ',
+  ),
+);
+
+export interface ConfigFinding {
+  readonly path: string;
+  readonly message: string;
+}
+
+export type ParsedConfig =
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly ConfigFinding[] }
+  | { readonly ok: false; readonly issues: readonly ConfigFinding[] };
+
+/** Validates what was read from the file (after includes and variables) and fills in the defaults. */
+export function parseConfig(value: unknown): ParsedConfig {
+  const parsed = ConfigSchema.safeParse(value);
+  if (!parsed.success) {
+    return { ok: false, issues: parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })) };
+  }
+  return { ok: true, config: parsed.data, warnings: unusedSections(value) };
+}
+
+function unusedSections(value: unknown): ConfigFinding[] {
+  const known = ConfigSchema.shape as Record<string, unknown>;
+  return Object.keys(value as Record<string, unknown>) // parsed as an object a line above
+    .filter((key) => !(key in known))
+    .map((key) =>
+      LATER_SECTIONS.has(key)
+        ? { path: key, message: 'this version does not use this section yet; it is kept as it is' }
+        : { path: key, message: 'unknown section; it is kept and ignored' },
+    );
+}
+
+export function defaultAgentId(config: Config): string {
+  return (config.agents.list.find((agent) => agent.default === true) ?? config.agents.list[0])?.id ?? 'main';
+}
+
+/** Ids of all agents; there is always one, `main` when the file lists none. */
+export function agentIds(config: Config): readonly string[] {
+  return config.agents.list.length > 0 ? config.agents.list.map((agent) => agent.id) : ['main'];
+}
+
+/** The workspace path of an agent as written (`~` not yet expanded). */
+export function workspaceOf(config: Config, agentId: string): string {
+  return config.agents.list.find((agent) => agent.id === agentId)?.workspace ?? config.agents.defaults.workspace;
+}
+
+/** Every string in the configuration that is a credential, for the scrubber. */
+export function secretsIn(config: Config): readonly string[] {
+  const found: string[] = [];
+  const walk = (value: unknown, key: string) => {
+    if (typeof value === 'string') {
+      if (/token|password|secret|apikey|^key$/i.test(key)) found.push(value);
+    } else if (Array.isArray(value)) {
+      for (const item of value) walk(item, key);
+    } else if (value !== null && typeof value === 'object') {
+      for (const [name, inner] of Object.entries(value)) walk(inner, name);
+    }
+  };
+  walk(config, '');
+  return found;
+}

@@ -1,0 +1,86 @@
+// Every error the gateway can name: its sentence, wire code, HTTP status and whether asking again can help.
+
+import { Fault } from '../kit/fault.ts';
+
+type WireCode = 'INVALID_REQUEST' | 'UNAVAILABLE' | 'NOT_PAIRED' | 'AGENT_TIMEOUT';
+type Details = Readonly<Record<string, unknown>>;
+
+interface FaultCode {
+  readonly wire: WireCode;
+  readonly http: number;
+  /** `never`: the same request fails again. `later`: it may pass after a pause. */
+  readonly retry: 'never' | 'later';
+  /** What happened, where, and what to do next. */
+  readonly say: (details: Details) => string;
+}
+
+const invalid = (http: number, say: FaultCode['say']): FaultCode => ({ wire: 'INVALID_REQUEST', http, retry: 'never', say });
+const unavailable = (http: number, say: FaultCode['say']): FaultCode => ({ wire: 'UNAVAILABLE', http, retry: 'later', say });
+const because = ({ reason }: Details) => (reason === undefined ? '' : `: ${String(reason)}`);
+
+export const FAULT_CODES = {
+  'request.invalid': invalid(400, ({ method, problem }) => `invalid ${String(method)} params: ${String(problem)}`),
+  'request.unknown_method': invalid(404, ({ method }) => `unknown method: ${String(method)}`),
+  'auth.missing_scope': invalid(403, ({ scope }) => `missing scope: ${String(scope)}`),
+  'auth.wrong_role': invalid(403, ({ role }) => `unauthorized role: ${String(role)}`),
+  'auth.refused': invalid(401, (details) => `unauthorized${because(details)}`),
+  'auth.not_paired': { wire: 'NOT_PAIRED', http: 401, retry: 'never', say: ({ reason }) => String(reason) },
+  'agent.unknown': invalid(404, ({ agentId }) => `unknown agent id "${String(agentId)}"`),
+  'agent.no_session': invalid(400, () => 'Pass --to <E.164>, --session-id, or --agent to choose a session'),
+  'agent.key_mismatch': invalid(
+    400,
+    ({ agentId, keyAgentId }) => `agent "${String(agentId)}" does not match session key agent "${String(keyAgentId)}"`,
+  ),
+  'session.not_found': invalid(404, ({ key }) => `No session found: ${String(key)}`),
+  'session.key_invalid': invalid(400, ({ key }) => `session key "${String(key)}" is not valid: use main, agent:<id>:<name> or a plain name`),
+  'run.not_found': invalid(404, ({ id }) => `no run "${String(id)}": list runs with the method runs.list`),
+  'run.not_in_session': invalid(400, () => 'runId does not match sessionKey'),
+  'lease.stale': invalid(409, ({ run }) => `the lease of ${String(run)} is no longer held: another attempt owns the run, so this write changed nothing`),
+  'store.full': unavailable(507, () => 'the disk is full: nothing was written. Free some space; the gateway goes on by itself'),
+  'store.failed': unavailable(503, (details) => `the store could not carry out the request${because(details)}`),
+  'store.closed': unavailable(503, () => 'the store is closed: the gateway is stopping'),
+  'store.op_unknown': invalid(404, ({ op }) => `no store operation "${String(op)}"`),
+  'store.op_forbidden': invalid(403, ({ op }) => `a worker may not call the store operation "${String(op)}"`),
+  'gateway.stopping': unavailable(503, () => 'the gateway is stopping; connect again in a moment'),
+  'gateway.unexpected': unavailable(500, (details) => `unexpected error${because(details)}. The log has the details`),
+  'model.rate_limited': unavailable(429, (details) => `the model provider is rate limiting${because(details)}`),
+  'model.overloaded': unavailable(503, (details) => `the model provider is overloaded${because(details)}`),
+  'model.auth': invalid(401, (details) => `the model provider refused the credential${because(details)}. Check the API key or sign in again`),
+  'model.billing': invalid(402, (details) => `the model provider refused for billing reasons${because(details)}`),
+  'model.invalid': invalid(400, (details) => `the model provider refused the request as invalid${because(details)}`),
+  'model.not_found': invalid(404, (details) => `the model is not available to this credential${because(details)}`),
+  'model.network': unavailable(502, (details) => `the model provider could not be reached${because(details)}`),
+  'model.stalled': unavailable(504, ({ idleMs }) => `the model sent nothing for ${String(idleMs)} ms; the call was given up`),
+  'model.no_credential': invalid(
+    400,
+    ({ provider }) =>
+      `no credential for the model provider "${String(provider)}": set ${String(provider).toUpperCase().replaceAll('-', '_')}_API_KEY, or add models.providers.${String(provider)}.apiKey to clawdbot.json, or try without a key: clawdbot simulator`,
+  ),
+  'model.unknown_provider': invalid(
+    400,
+    ({ provider }) => `unknown model provider "${String(provider)}": add models.providers.${String(provider)} with baseUrl and api to clawdbot.json`,
+  ),
+  'model.all_failed': unavailable(502, ({ attempts }) => `All models failed: ${String(attempts)}`),
+  'run.timed_out': { wire: 'AGENT_TIMEOUT', http: 504, retry: 'later', say: ({ seconds }) => `the run passed its limit of ${String(seconds)} s` },
+  'run.too_many_steps': invalid(422, ({ steps }) => `the agent took ${String(steps)} steps without an answer; the run was ended`),
+  'tool.refused': invalid(403, (details) => String(details['reason'])),
+  'sandbox.unavailable': invalid(
+    503,
+    (details) =>
+      `exec is refused: the configured sandbox (${String(details['level'])}) is not available here${because(details)}. Install bubblewrap (Debian/Ubuntu: apt install bubblewrap), or, to run commands without a sandbox, set agents.defaults.sandbox.mode to "off"`,
+  ),
+  'config.invalid': invalid(400, ({ problem }) => `the configuration is not valid: ${String(problem)}`),
+} as const satisfies Record<string, FaultCode>;
+
+type FaultCodeName = keyof typeof FAULT_CODES;
+
+const FALLBACK: FaultCode = FAULT_CODES['gateway.unexpected'];
+
+export function fault(code: FaultCodeName, details: Details = {}): Fault {
+  return new Fault(code, FAULT_CODES[code].say(details), details);
+}
+
+/** Wire code, HTTP status and retry advice of a fault, whoever made it. */
+export function adviceFor(code: string): Pick<FaultCode, 'wire' | 'http' | 'retry'> {
+  return (FAULT_CODES as Record<string, FaultCode>)[code] ?? FALLBACK;
+}

@@ -1,0 +1,23 @@
+// Lanes bound how many runs of a kind are active at once. Their limits come from the configuration.
+
+import type { Config } from './config.ts';
+
+export type LaneName = 'main' | 'subagent' | 'cron' | 'nested' | 'proof';
+
+export const PRIORITY = { interactive: 40, urgent: 30, spawn: 20, cron: 10, background: 0 } as const;
+
+export function laneLimits(config: Config): Readonly<Record<LaneName, number>> {
+  const { defaults } = config.agents;
+  return {
+    main: defaults.maxConcurrent,
+    subagent: defaults.subagents.maxConcurrent,
+    cron: config.cron.maxConcurrentRuns,
+    nested: 1,
+    proof: 2,
+  };
+}
+
+/** The lane a client may name; anything else is the main lane. */
+export function laneNamed(name: string | undefined): LaneName {
+  return name === 'subagent' || name === 'cron' || name === 'nested' ? name : 'main';
+}

@@ -1,0 +1,41 @@
+// What a tool is to a model and to the turn loop.
+
+import type { Config } from './config.ts';
+
+export interface ToolSpec {
+  readonly name: string;
+  readonly about: string;
+  /** JSON Schema of the input, as existing agents know it. */
+  readonly schema: Readonly<Record<string, unknown>>;
+  /** Running it twice is the same as once: an unknown outcome after a crash may be resolved by running it again. */
+  readonly idempotent: boolean;
+  /** May run beside other tools of the same step. */
+  readonly parallel: boolean;
+}
+
+export interface ToolOutcome {
+  readonly text: string;
+  readonly isError: boolean;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export type SandboxLevel = 'none' | 'bwrap';
+/** What the configuration asks for. `auto` takes the best level this machine has. */
+export type SandboxChoice = SandboxLevel | 'auto';
+
+/**
+ * The sandbox an agent gets. `off` is the owner's explicit none; a file written by the original gateway
+ * without the key keeps its unsandboxed exec; everything else gets bubblewrap.
+ */
+export function sandboxChoice(config: Config, agentId: string): SandboxChoice {
+  const own = config.agents.list.find((agent) => agent.id === agentId)?.sandbox?.mode;
+  const mode = own ?? config.agents.defaults.sandbox?.mode;
+  if (mode === undefined) return config.meta?.lastTouchedVersion === undefined ? 'bwrap' : 'none';
+  if (mode === 'off') return 'none';
+  if (mode === 'auto') return 'auto';
+  return 'bwrap';
+}
+
+/** Text for the model when a crash hid the outcome of a call. */
+export const INTERRUPTED =
+  'interrupted, may have run: the gateway stopped while this call was under way and its outcome is unknown. Check before you repeat it.';

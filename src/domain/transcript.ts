@@ -1,0 +1,80 @@
+// The append-only log of a session. Entries are never changed; a provider request is rendered from them.
+
+export interface EntryUsage {
+  readonly input: number;
+  readonly output: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+  /** US dollars by the price table, or null where no price is known. */
+  readonly cost: number | null;
+}
+
+export interface Attachment {
+  readonly mimeType: string;
+  /** Base64. */
+  readonly data: string;
+}
+
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+export interface UserEntry {
+  readonly kind: 'user';
+  readonly text: string;
+  readonly attachments?: readonly Attachment[];
+}
+
+export interface AssistantEntry {
+  readonly kind: 'assistant';
+  readonly text: string;
+  readonly toolCalls: readonly ToolCall[];
+  readonly stopReason: 'stop' | 'tool_use' | 'length' | 'aborted' | 'error';
+  readonly provider: string;
+  readonly model: string;
+  readonly usage: EntryUsage;
+}
+
+export interface ToolResultEntry {
+  readonly kind: 'tool_result';
+  readonly callId: string;
+  readonly toolName: string;
+  readonly text: string;
+  readonly isError: boolean;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export type EntryBody = UserEntry | AssistantEntry | ToolResultEntry;
+
+export interface Entry {
+  readonly seq: number;
+  readonly runId: string | null;
+  readonly at: number;
+  readonly body: EntryBody;
+}
+
+export const NO_USAGE: EntryUsage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, cost: 0 };
+
+export function addUsage(left: EntryUsage, right: EntryUsage): EntryUsage {
+  return {
+    input: left.input + right.input,
+    output: left.output + right.output,
+    cacheRead: left.cacheRead + right.cacheRead,
+    cacheWrite: left.cacheWrite + right.cacheWrite,
+    cost: left.cost === null || right.cost === null ? null : left.cost + right.cost,
+  };
+}
+
+/** Tool calls of the log that have no result yet, in order: what a resumed run must settle first. */
+export function openCalls(entries: readonly Entry[]): readonly ToolCall[] {
+  const answered = new Set<string>();
+  for (let i = entries.length - 1; i >= 0; i--) {
+    const body = entries[i]?.body;
+    if (body?.kind === 'tool_result') answered.add(body.callId);
+    else if (body?.kind === 'assistant') return body.stopReason === 'tool_use' ? body.toolCalls.filter((call) => !answered.has(call.id)) : [];
+    else return [];
+  }
+  return [];
+}

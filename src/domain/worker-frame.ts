@@ -1,0 +1,35 @@
+// The frames between a gateway and its workers. Hints and live text only: the store holds the truth.
+
+import type { Observation } from '../kit/metrics.ts';
+import type { Config } from './config.ts';
+
+/** What a worker must know before it takes work. Secrets travel here, never in its environment. */
+export interface WorkerSettings {
+  readonly workerId: string;
+  readonly storeSocket: string;
+  readonly storeCredential: string;
+  readonly stateDir: string;
+  readonly config: Config;
+  readonly secrets: readonly string[];
+  readonly logDir: string;
+}
+
+export type GatewayToWorker =
+  | { readonly kind: 'configure'; readonly settings: WorkerSettings }
+  | { readonly kind: 'abort'; readonly runId: string }
+  | { readonly kind: 'drain'; readonly graceMs: number };
+
+export type WorkerToGateway =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'delta'; readonly runKey: string; readonly sessionKey: string; readonly attempt: number; readonly n: number; readonly text: string }
+  | {
+      readonly kind: 'tool';
+      readonly runKey: string;
+      readonly sessionKey: string;
+      readonly phase: 'start' | 'result';
+      readonly name: string;
+      readonly callId: string;
+      readonly detail: unknown;
+      readonly isError: boolean;
+    }
+  | { readonly kind: 'stats'; readonly observations: readonly Observation[] };

@@ -1,0 +1,60 @@
+// The only place that draws random numbers: ids that sort by time, tokens, jitter.
+
+import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
+
+const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+const RANDOM_LENGTH = 16;
+
+let lastTime = 0;
+let lastRandom: number[] = [];
+
+/** A ULID with a prefix, `run_01J…`: 48 bits of time, 80 random bits, rising within one process. */
+export function newId(prefix: string, nowMs: number): string {
+  if (nowMs > lastTime) {
+    lastTime = nowMs;
+    lastRandom = [...randomBytes(RANDOM_LENGTH)].map((byte) => byte & 31);
+  } else {
+    increment(lastRandom);
+  }
+  let time = '';
+  for (let rest = lastTime, i = 0; i < 10; i++) {
+    time = ALPHABET.charAt(rest % 32) + time;
+    rest = Math.floor(rest / 32);
+  }
+  return `${prefix}_${time}${lastRandom.map((digit) => ALPHABET.charAt(digit)).join('')}`;
+}
+
+function increment(digits: number[]): void {
+  for (let i = digits.length - 1; i >= 0; i--) {
+    const digit = digits[i] ?? 0;
+    if (digit < 31) {
+      digits[i] = digit + 1;
+      return;
+    }
+    digits[i] = 0;
+  }
+}
+
+export function newUuid(): string {
+  return randomUUID();
+}
+
+/** A secret of `bytes` random bytes in hex. */
+export function newSecret(bytes = 32): string {
+  return randomBytes(bytes).toString('hex');
+}
+
+/** Uniform in [0, 1), for jitter. */
+export function jitter(): number {
+  return Math.random();
+}
+
+export function sha256Hex(data: string | Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+/** Compares two secrets in constant time, whatever their lengths. */
+export function secretsEqual(left: string, right: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(left), digest(right));
+}

@@ -1,0 +1,199 @@
+// The tables, as types. Ids are text with a prefix, instants are epoch milliseconds, JSON is text.
+
+import type { AttemptEnd, RunState } from '../domain/run.ts';
+
+interface WorkspaceTable {
+  id: string;
+  root: string;
+  created_at: number;
+}
+
+export interface SessionTable {
+  id: string;
+  workspace_id: string;
+  key: string;
+  agent_id: string;
+  /** The id clients know; a reset gives a new one. */
+  incarnation: string;
+  label: string | null;
+  model_override: string | null;
+  last_seq: number;
+  input_tokens: number;
+  output_tokens: number;
+  context_tokens: number;
+  last_model: string | null;
+  aborted_last_run: number;
+  created_at: number;
+  updated_at: number;
+}
+
+interface EntryTable {
+  session_id: string;
+  seq: number;
+  workspace_id: string;
+  run_id: string | null;
+  kind: string;
+  body: string;
+  at: number;
+}
+
+export interface RunTable {
+  id: string;
+  workspace_id: string;
+  /** The key the client sent: its name for this run. */
+  client_key: string;
+  session_id: string;
+  session_key: string;
+  agent_id: string;
+  lane: string;
+  priority: number;
+  state: RunState;
+  /** Who asked. */
+  actor: string;
+  /** JSON of RunInput. */
+  input: string;
+  /** JSON of RunOutcome, set with the terminal state. */
+  outcome: string | null;
+  timeout_ms: number;
+  deadline_at: number | null;
+  not_before: number;
+  queued_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  fence: number;
+  worker_id: string | null;
+  lease_until: number | null;
+  deaths: number;
+  abort_reason: string | null;
+  /** Sequence of the user's message in the session, once the run has started. */
+  user_seq: number | null;
+}
+
+interface AttemptTable {
+  id: string;
+  run_id: string;
+  workspace_id: string;
+  fence: number;
+  worker_id: string;
+  started_at: number;
+  ended_at: number | null;
+  ended: AttemptEnd | null;
+}
+
+interface LaneTable {
+  name: string;
+  workspace_id: string;
+  slots: number;
+}
+
+interface LeaseTable {
+  name: string;
+  workspace_id: string;
+  owner: string;
+  fence: number;
+  until: number;
+}
+
+interface WorkerTable {
+  id: string;
+  workspace_id: string;
+  gateway_id: string;
+  pid: number;
+  pid_started: string;
+  started_at: number;
+  ended_at: number | null;
+}
+
+interface ProcessTable {
+  pid: number;
+  pid_started: string;
+  workspace_id: string;
+  worker_id: string;
+  run_id: string | null;
+  started_at: number;
+}
+
+interface GatewayTable {
+  id: string;
+  workspace_id: string;
+  pid: number;
+  pid_started: string;
+  started_at: number;
+  ended_at: number | null;
+}
+
+interface StreamTable {
+  name: string;
+  workspace_id: string;
+  seq: number;
+}
+
+export interface EventTable {
+  stream: string;
+  seq: number;
+  workspace_id: string;
+  sealed_seq: number | null;
+  hash: string | null;
+  actor: string;
+  session_key: string | null;
+  run_key: string | null;
+  body: string;
+  at: number;
+}
+
+interface ChainTable {
+  id: number;
+  workspace_id: string;
+  sealed_seq: number;
+  hash: string;
+}
+
+interface DeviceTable {
+  id: string;
+  workspace_id: string;
+  public_key: string;
+  /** JSON of the facts the client told about itself. */
+  about: string;
+  created_at: number;
+  approved_at: number;
+}
+
+interface DeviceTokenTable {
+  device_id: string;
+  role: string;
+  workspace_id: string;
+  /** The token is derived from the gateway's own secret, device, role and this number; it is stored nowhere. */
+  generation: number;
+  scopes: string;
+  created_at: number;
+  rotated_at: number | null;
+  last_used_at: number | null;
+  revoked_at: number | null;
+}
+
+interface RefusalTable {
+  credential: string;
+  model: string;
+  workspace_id: string;
+  reason: string;
+  until: number;
+}
+
+export interface Tables {
+  workspace: WorkspaceTable;
+  session: SessionTable;
+  entry: EntryTable;
+  run: RunTable;
+  attempt: AttemptTable;
+  lane: LaneTable;
+  lease: LeaseTable;
+  worker: WorkerTable;
+  process: ProcessTable;
+  gateway: GatewayTable;
+  stream: StreamTable;
+  event: EventTable;
+  chain: ChainTable;
+  device: DeviceTable;
+  device_token: DeviceTokenTable;
+  refusal: RefusalTable;
+}
