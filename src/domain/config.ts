@@ -42,6 +42,7 @@ const Provider = section({
   apiKey: z.string().optional().describe('The key, best written as ${NAME_OF_VARIABLE}.'),
   api: z.enum(['anthropic-messages', 'openai-completions', 'openai-responses', 'google-generative-ai', 'github-copilot', 'bedrock-converse-stream']).optional(),
   headers: z.record(z.string(), z.string()).optional(),
+  oauth: section({ tokenUrl: z.string(), clientId: z.string() }).optional().describe('Where OAuth tokens of this provider are refreshed.'),
   models: z
     .array(
       section({
@@ -196,12 +197,14 @@ export function workspaceOf(config: Config, agentId: string): string {
   return config.agents.list.find((agent) => agent.id === agentId)?.workspace ?? config.agents.defaults.workspace;
 }
 
+const SECRET_KEY = /token$|password|secret|apikey|^key$/i;
+
 /** Every string in the configuration that is a credential, for the scrubber. */
 export function secretsIn(config: Config): readonly string[] {
   const found: string[] = [];
   const walk = (value: unknown, key: string) => {
     if (typeof value === 'string') {
-      if (/token|password|secret|apikey|^key$/i.test(key)) found.push(value);
+      if (SECRET_KEY.test(key)) found.push(value);
     } else if (Array.isArray(value)) {
       for (const item of value) walk(item, key);
     } else if (value !== null && typeof value === 'object') {
@@ -210,4 +213,27 @@ export function secretsIn(config: Config): readonly string[] {
   };
   walk(config, '');
   return found;
+}
+
+/** A configuration that runs, and where it came from. */
+export interface LoadedConfig {
+  readonly path: string;
+  /** Text of the file as it stands, valid or not. */
+  readonly raw: string | undefined;
+  /** sha256 of the file's bytes. */
+  readonly hash: string | undefined;
+  readonly parsed: unknown;
+  readonly config: Config;
+  readonly source: 'file' | 'last-good' | 'defaults';
+  /** What is wrong with the file, when it does not run. */
+  readonly issues: readonly ConfigFinding[];
+  readonly warnings: readonly ConfigFinding[];
+}
+
+/** A copy with every credential masked, for answers and logs. */
+export function redactConfig(value: unknown, key = ''): unknown {
+  if (typeof value === 'string') return SECRET_KEY.test(key) ? '[secret]' : value;
+  if (Array.isArray(value)) return value.map((item) => redactConfig(item, key));
+  if (value !== null && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, redactConfig(inner, name)]));
+  return value;
 }

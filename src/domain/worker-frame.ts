@@ -11,6 +11,9 @@ export interface WorkerSettings {
   readonly stateDir: string;
   readonly config: Config;
   readonly secrets: readonly string[];
+  /** API keys found in the gateway's environment, by provider. */
+  readonly providerKeys: Readonly<Record<string, string>>;
+  readonly home: string;
   readonly logDir: string;
 }
 

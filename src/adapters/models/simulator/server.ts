@@ -1,0 +1,153 @@
+// The simulator: a real HTTP server that speaks providers' APIs from a scenario. Used by demo, tests and `clawdbot simulator`.
+
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Clock } from '../../../kit/clock.ts';
+import { newSecret } from '../../../kit/id.ts';
+import { ChatRequest, chatStream, problemInChat, readChat } from './chat-api.ts';
+import { MessagesRequest, messagesStream, problemIn, readConversation } from './messages-api.ts';
+import { type Conversation, createPlayer, parseScenario, type Play, type ScenarioFile } from './scenario.ts';
+
+export interface Simulator {
+  readonly url: string;
+  /** Requests so far, refused ones included. */
+  readonly requests: () => readonly SimulatedRequest[];
+  readonly play: (scenario: ScenarioFile) => void;
+  readonly close: () => Promise<void>;
+}
+
+export interface SimulatedRequest {
+  readonly at: number;
+  readonly path: string;
+  readonly status: number;
+  readonly model: string;
+  readonly user: string;
+  readonly problem?: string;
+}
+
+interface SimulatorOptions {
+  readonly scenario: ScenarioFile;
+  readonly clock: Clock;
+  /** 0 takes a free port. */
+  readonly port?: number;
+  /** Keep at most this many request records. */
+  readonly keep?: number;
+}
+
+const MAX_BODY = 64 * 1024 * 1024;
+
+/** Starts on 127.0.0.1. @throws Error when the port is taken or the scenario is not valid */
+export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: SimulatorOptions): Promise<Simulator> {
+  let player = createPlayer(parseScenario(scenario));
+  const requests: SimulatedRequest[] = [];
+  const note = (request: Omit<SimulatedRequest, 'at'>) => {
+    requests.push({ at: clock.now(), ...request });
+    if (requests.length > keep) requests.splice(0, requests.length - keep);
+  };
+
+  const answer = async (request: IncomingMessage, response: ServerResponse) => {
+    const path = (request.url ?? '').split('?')[0] ?? '';
+    const body = await readBody(request);
+    if (path.endsWith('/oauth/token')) return json(response, 200, { access_token: `sim-access-${newSecret(4)}`, refresh_token: `sim-refresh-${newSecret(4)}`, expires_in: 3600 });
+    const api = path.endsWith('/messages') ? messagesApi : path.endsWith('/chat/completions') ? chatApi : undefined;
+    if (!api) return json(response, 404, { type: 'error', error: { type: 'not_found_error', message: `the simulator has no ${path}` } });
+    const read = api(body);
+    if ('problem' in read) {
+      note({ path, status: 400, model: '', user: '', problem: read.problem });
+      return json(response, 400, { type: 'error', error: { type: 'invalid_request_error', message: read.problem } });
+    }
+    const { conversation, stream } = read;
+    const play = player(conversation);
+    note({ path, status: play.fail?.status ?? 200, model: conversation.model, user: conversation.user });
+    if (play.fail) {
+      const headers: Record<string, string> = play.fail.retryAfter === undefined ? {} : { 'retry-after': String(play.fail.retryAfter) };
+      return json(response, play.fail.status, { type: 'error', error: { type: play.fail.type, message: play.fail.message } }, headers);
+    }
+    await send(response, stream(play, conversation, newSecret(6)), play, clock);
+  };
+
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error: unknown) => {
+      if (!response.headersSent) json(response, 500, { type: 'error', error: { type: 'api_error', message: String(error) } });
+      else response.destroy();
+    });
+  });
+  server.keepAliveTimeout = 60_000;
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => {
+      const { port: bound } = server.address() as AddressInfo; // listening on TCP
+      resolve({
+        url: `http://127.0.0.1:${bound}`,
+        requests: () => requests,
+        play: (next) => {
+          player = createPlayer(parseScenario(next));
+        },
+        close: () =>
+          new Promise((done) => {
+            server.close(() => done());
+            server.closeAllConnections();
+          }),
+      });
+    });
+  });
+}
+
+type Read =
+  | { readonly problem: string }
+  | { readonly conversation: Conversation; readonly stream: (play: Play, conversation: Conversation, id: string) => Generator<string> };
+
+function messagesApi(body: string): Read {
+  const parsed = MessagesRequest.safeParse(parseJson(body));
+  if (!parsed.success) return { problem: parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ') };
+  const problem = problemIn(parsed.data);
+  return problem ? { problem } : { conversation: readConversation(parsed.data, body.length), stream: messagesStream };
+}
+
+function chatApi(body: string): Read {
+  const parsed = ChatRequest.safeParse(parseJson(body));
+  if (!parsed.success) return { problem: parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ') };
+  const problem = problemInChat(parsed.data);
+  return problem ? { problem } : { conversation: readChat(parsed.data, body.length), stream: chatStream };
+}
+
+async function send(response: ServerResponse, chunks: Iterable<string>, { stream }: Play, clock: Clock): Promise<void> {
+  if (stream.firstMs > 0) await clock.sleep(stream.firstMs);
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
+  const broken = stream.cutAfter !== undefined || stream.stallAfter !== undefined;
+  if (!broken && stream.delayMs === 0) return void response.end([...chunks].join(''));
+  let sent = 0;
+  for (const chunk of chunks) {
+    if (response.destroyed) return;
+    if (sent === stream.cutAfter) return void response.destroy();
+    if (sent === stream.stallAfter) return;
+    if (stream.delayMs > 0 && sent > 0) await clock.sleep(stream.delayMs);
+    response.write(chunk);
+    sent += 1;
+  }
+  response.end();
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    const bytes = chunk as Buffer; // no encoding is set on the request
+    size += bytes.length;
+    if (size > MAX_BODY) throw new Error('body too large');
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined; // the schema refuses it with a clear message
+  }
+}
+
+function json(response: ServerResponse, status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): void {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
+}

@@ -1,0 +1,55 @@
+// Bubblewrap: read-only system, own processes, no network, the workspace the only place to write.
+
+import { execFile } from 'node:child_process';
+import { lstatSync, realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { messageOf } from '../../kit/fault.ts';
+import type { Sandbox, SandboxProbe, SandboxRequest } from '../../ports/sandbox.ts';
+
+const SYSTEM_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64'];
+const READABLE_ETC = ['alternatives', 'ca-certificates', 'group', 'host.conf', 'hosts', 'ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'localtime', 'mime.types', 'nsswitch.conf', 'passwd', 'ssl'];
+const PROBE_TIMEOUT_MS = 5000;
+
+/** Where the running Node lives, bound so that `node` works inside whatever installed it. */
+const nodePrefix = () => dirname(dirname(realpathSync(process.execPath)));
+
+export const bwrap: Sandbox = {
+  level: 'bwrap',
+  wrap: ({ argv, cwd, workspace, binds, hidden, network, env }) => ({
+    file: 'bwrap',
+    args: [
+      ...['--unshare-all', ...(network === 'host' ? ['--share-net'] : []), '--unshare-user', '--disable-userns'],
+      ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
+      ...['--ro-bind', '/usr', '/usr', ...SYSTEM_LINKS.flatMap(systemLink)],
+      ...[...READABLE_ETC, ...(network === 'host' ? ['resolv.conf'] : [])].flatMap((name) => ['--ro-bind-try', `/etc/${name}`, `/etc/${name}`]),
+      ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--tmpfs', '/run'],
+      ...[nodePrefix(), ...binds].flatMap((path) => (path.startsWith('/usr/') ? [] : ['--ro-bind-try', path, path])),
+      ...['--bind', workspace, workspace, '--ro-bind-try', `${workspace}/.git/hooks`, `${workspace}/.git/hooks`],
+      ...hidden.filter((path) => path.startsWith(`${workspace}/`)).flatMap((path) => ['--tmpfs', path]),
+      ...['--chdir', cwd, '--', ...argv],
+    ],
+    env: { ...env, PATH: `${dirname(realpathSync(process.execPath))}:${env['PATH'] ?? '/usr/bin:/bin'}`, HOME: '/tmp' },
+    cwd: '/',
+  }),
+};
+
+/** `/bin` and its like are links into /usr on merged systems and folders elsewhere. */
+function systemLink(path: string): string[] {
+  try {
+    return lstatSync(path).isSymbolicLink() ? ['--symlink', `usr${path}`, path] : ['--ro-bind', path, path];
+  } catch {
+    return []; // this system has no such path
+  }
+}
+
+/** Tries the real profile on `true`: what works here is what commands will get. */
+export function probeBwrap(): Promise<SandboxProbe> {
+  const request: SandboxRequest = { argv: ['true'], cwd: '/tmp', workspace: '/tmp', binds: [], hidden: [], network: 'none', env: { PATH: '/usr/bin:/bin' } };
+  const { file, args, env } = bwrap.wrap(request);
+  return new Promise((resolve) => {
+    execFile(file, [...args], { env, timeout: PROBE_TIMEOUT_MS }, (error, _stdout, stderr) => {
+      if (!error) resolve({ ok: true, sandbox: bwrap });
+      else resolve({ ok: false, reason: 'code' in error && error.code === 'ENOENT' ? 'bubblewrap is not installed' : stderr.trim() || messageOf(error) });
+    });
+  });
+}

@@ -1,0 +1,138 @@
+// health, status, system-presence, channels.status: what is going on, from snapshots and indexed rows.
+
+import { z } from 'zod';
+import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
+import { sessionKind } from '../../domain/session.ts';
+import { type Method, type MethodContext, method, PreparedJson } from '../../ports/method.ts';
+import type { SessionTable } from '../../ports/tables.ts';
+import { modelChain } from '../../domain/model.ts';
+import { laneLoads } from '../runs/ops.ts';
+import { listSessions } from '../sessions/ops.ts';
+
+const NoInput = z.strictObject({});
+const Anything = z.record(z.string(), z.unknown());
+const RECENT = 5;
+const HEARTBEAT_PROMPT = 'Look at HEARTBEAT.md in the workspace if there is one and do what it says. When nothing needs attention, answer HEARTBEAT_OK.';
+const HEARTBEAT_MS = 1_800_000;
+
+export const health: Method = method({
+  name: 'health',
+  scope: 'operator.read',
+  about: 'Whether the gateway works: store, workers, sandbox, configuration, latest sessions.',
+  input: z.strictObject({ probe: z.boolean().optional() }),
+  output: Anything,
+  run: async ({ gateway, clock }) => new PreparedJson(`{"ok":true,"ts":${clock.now()},"durationMs":0,${await gateway.healthBody()}}`),
+});
+
+/** Everything of a health answer but its time, as JSON without the outer braces. */
+export async function healthBody({ store, workspaceId, gateway, clock }: Omit<MethodContext, 'principal'>): Promise<string> {
+  const { config, source, issues, warnings, path } = gateway.config();
+  const { total, rows } = await store.call(listSessions, { workspaceId, since: 0, limit: RECENT });
+  const lanes = await store.call(laneLoads, { workspaceId });
+  const sessions = { path: sessionsPath(gateway.stateDir, defaultAgentId(config)), count: total, recent: rows.map((row) => ({ key: row.key, updatedAt: row.updated_at, age: clock.now() - row.updated_at })) };
+  const body = {
+    channels: {},
+    channelOrder: [],
+    channelLabels: {},
+    heartbeatSeconds: HEARTBEAT_MS / 1000,
+    defaultAgentId: defaultAgentId(config),
+    agents: agentIds(config).map((agentId) => ({
+      agentId,
+      isDefault: agentId === defaultAgentId(config),
+      heartbeat: { enabled: false, every: '30m', everyMs: HEARTBEAT_MS, prompt: HEARTBEAT_PROMPT, target: 'last', ackMaxChars: 300 },
+      sandbox: gateway.sandbox(agentId),
+      sessions: { ...sessions, path: sessionsPath(gateway.stateDir, agentId) },
+    })),
+    sessions,
+    version: gateway.version,
+    pid: gateway.pid,
+    startedAt: gateway.startedAt,
+    config: { path, source, issues, warnings },
+    workers: gateway.workers(),
+    lanes,
+    logFile: gateway.logFile(),
+  };
+  return JSON.stringify(body).slice(1, -1);
+}
+
+function sessionsPath(stateDir: string, agentId: string): string {
+  return `${stateDir}/agents/${agentId}/sessions/sessions.json`;
+}
+
+export const status = method({
+  name: 'status',
+  scope: 'operator.read',
+  about: 'Sessions by agent with their use of the context window, heartbeats, queued system events.',
+  input: NoInput,
+  output: Anything,
+  run: async ({ store, workspaceId, gateway, clock }) => {
+    const { config } = gateway.config();
+    const { total, rows } = await store.call(listSessions, { workspaceId, since: 0, limit: 10 });
+    const recent = rows.map((row) => statusRow(row, config, clock.now()));
+    return {
+      heartbeat: { defaultAgentId: defaultAgentId(config), agents: agentIds(config).map((agentId) => ({ agentId, enabled: false, every: '30m', everyMs: HEARTBEAT_MS })) },
+      channelSummary: [],
+      queuedSystemEvents: [],
+      sessions: {
+        paths: agentIds(config).map((agentId) => sessionsPath(gateway.stateDir, agentId)),
+        count: total,
+        defaults: { model: modelChain(config, defaultAgentId(config), null)[0]?.model ?? '', contextTokens: config.agents.defaults.contextTokens },
+        recent,
+        byAgent: agentIds(config).map((agentId) => {
+          const own = recent.filter((row) => row.agentId === agentId);
+          return { agentId, path: sessionsPath(gateway.stateDir, agentId), count: own.length, recent: own };
+        }),
+      },
+    };
+  },
+});
+
+function statusRow(row: SessionTable, config: Config, now: number) {
+  const contextTokens = config.agents.defaults.contextTokens;
+  const used = row.context_tokens;
+  return {
+    agentId: row.agent_id,
+    key: row.key,
+    kind: sessionKind(row.key),
+    sessionId: row.incarnation,
+    updatedAt: row.updated_at,
+    age: now - row.updated_at,
+    systemSent: row.last_seq > 0,
+    inputTokens: row.input_tokens,
+    outputTokens: row.output_tokens,
+    totalTokens: used,
+    remainingTokens: Math.max(0, contextTokens - used),
+    percentUsed: Math.round((100 * used) / contextTokens),
+    model: row.last_model ?? '',
+    contextTokens,
+    flags: [`id:${row.incarnation}`],
+  };
+}
+
+export const systemPresence = method({
+  name: 'system-presence',
+  scope: 'operator.read',
+  about: 'Who is connected: the gateway itself and its clients.',
+  input: NoInput,
+  output: z.array(z.unknown()),
+  run: async ({ gateway }) => [...gateway.presence()],
+});
+
+export const channelsStatus = method({
+  name: 'channels.status',
+  scope: 'operator.read',
+  about: 'State of the message channels. None are configured in this version.',
+  input: z.strictObject({ probe: z.boolean().optional(), timeoutMs: z.number().optional() }),
+  output: Anything,
+  run: async ({ clock }) => ({
+    ts: clock.now(),
+    channelOrder: [],
+    channelLabels: {},
+    channelDetailLabels: {},
+    channelSystemImages: {},
+    channelMeta: [],
+    channels: {},
+    channelAccounts: {},
+    channelDefaultAccountId: {},
+  }),
+});

@@ -1,0 +1,119 @@
+// What can be asked about runs.
+
+import { z } from 'zod';
+import { agentIds, defaultAgentId } from '../../domain/config.ts';
+import { fault } from '../../domain/fault-codes.ts';
+import { laneNamed, PRIORITY } from '../../domain/lane.ts';
+import type { RunView } from '../../domain/run.ts';
+import { agentIdOf } from '../../domain/session.ts';
+import { newUuid } from '../../kit/id.ts';
+import { method, type MethodContext } from '../../ports/method.ts';
+import { findSessionByIncarnation } from '../sessions/ops.ts';
+import { resolveKey } from '../sessions/methods.ts';
+import { abortRuns, getRun, listRuns, submitRun } from './ops.ts';
+
+const RunAnswer = z.custom<RunView>();
+const MAX_MESSAGE_CHARS = 400_000;
+const MAX_IMAGE_CHARS = 6_700_000;
+
+export const SubmitInput = z.strictObject({
+  message: z.string().max(MAX_MESSAGE_CHARS).describe('What the agent is asked to do.'),
+  sessionKey: z.string().optional().describe('main, a plain name, or agent:<id>:<name>.'),
+  sessionId: z.string().optional().describe('A session by its id in place of its key.'),
+  agentId: z.string().optional(),
+  runKey: z.string().min(1).max(200).optional().describe('Your key for this order: sent twice it starts one run.'),
+  model: z.string().optional(),
+  lane: z.string().optional(),
+  timeoutSeconds: z.number().min(0).optional(),
+  extraSystemPrompt: z.string().optional(),
+  attachments: z.array(z.strictObject({ mimeType: z.string().regex(/^image\//), data: z.string().max(MAX_IMAGE_CHARS) })).optional(),
+});
+
+export const runsSubmit = method({
+  name: 'runs.submit',
+  scope: 'operator.write',
+  about: 'Gives an order to an agent. It is durable when the answer comes; the run starts at once if its lane is free.',
+  input: SubmitInput,
+  output: z.object({ run: RunAnswer, created: z.boolean() }),
+  run: submit,
+});
+
+/** Resolves agent and session, then queues the run. @throws Fault `agent.*`, `session.*` */
+export async function submit(context: MethodContext, input: z.infer<typeof SubmitInput>) {
+  const { config } = context.gateway.config();
+  const sessionKey = await keyFor(context, input);
+  const agentId = agentIdOf(sessionKey) ?? defaultAgentId(config);
+  if (!agentIds(config).includes(agentId)) throw fault('agent.unknown', { agentId });
+  if (input.agentId !== undefined && input.agentId !== agentId) throw fault('agent.key_mismatch', { agentId: input.agentId, keyAgentId: agentId });
+  const seconds = input.timeoutSeconds || config.agents.defaults.timeoutSeconds;
+  return context.store.call(submitRun, {
+    workspaceId: context.workspaceId,
+    actor: context.principal.actor,
+    runKey: input.runKey ?? newUuid(),
+    sessionKey,
+    agentId,
+    lane: laneNamed(input.lane),
+    priority: PRIORITY.interactive,
+    timeoutMs: Math.round(seconds * 1000),
+    input: {
+      message: input.message,
+      ...(input.attachments && { attachments: input.attachments }),
+      ...(input.model !== undefined && { model: input.model }),
+      ...(input.extraSystemPrompt !== undefined && { extraSystemPrompt: input.extraSystemPrompt }),
+    },
+  });
+}
+
+async function keyFor(context: MethodContext, { sessionKey, sessionId, agentId }: z.infer<typeof SubmitInput>): Promise<string> {
+  if (sessionKey !== undefined && sessionKey !== '') return resolveKey(context, sessionKey, agentId);
+  if (sessionId !== undefined) {
+    const session = await context.store.call(findSessionByIncarnation, { workspaceId: context.workspaceId, incarnation: sessionId });
+    if (!session) throw fault('session.not_found', { key: sessionId });
+    return session.key;
+  }
+  return resolveKey(context, 'main', agentId);
+}
+
+const Named = z.strictObject({ runId: z.string().min(1).describe('The run, by your key or by its id.') });
+
+export const runsGet = method({
+  name: 'runs.get',
+  scope: 'operator.read',
+  about: 'One run: its state, lane, attempts and outcome.',
+  input: Named,
+  output: RunAnswer,
+  run: async ({ store, workspaceId }, { runId }) => {
+    const run = await store.call(getRun, { workspaceId, runKey: runId });
+    if (!run) throw fault('run.not_found', { id: runId });
+    return run;
+  },
+});
+
+export const runsList = method({
+  name: 'runs.list',
+  scope: 'operator.read',
+  about: 'The latest runs.',
+  input: z.strictObject({ limit: z.int().min(1).max(500).optional() }),
+  output: z.object({ runs: z.array(RunAnswer) }),
+  run: async ({ store, workspaceId }, { limit = 50 }) => ({ runs: await store.call(listRuns, { workspaceId, limit }) }),
+});
+
+export const runsAbort = method({
+  name: 'runs.abort',
+  scope: 'operator.write',
+  about: 'Stops a run, or every open run of a session. What was answered so far is kept.',
+  input: z.strictObject({ runId: z.string().optional(), sessionKey: z.string().optional() }),
+  output: z.object({ aborted: z.boolean(), runIds: z.array(z.string()) }),
+  run: async (context, { runId, sessionKey }) => {
+    const runIds = await abort(context, { ...(runId !== undefined && { runKey: runId }), ...(sessionKey !== undefined && { sessionKey: resolveKey(context, sessionKey) }) }, 'rpc');
+    return { aborted: runIds.length > 0, runIds: [...runIds] };
+  },
+});
+
+/** Aborts and tells the workers. Answers the keys of the runs that were open. @throws Fault `run.not_in_session` */
+export async function abort({ store, workspaceId, principal, gateway }: MethodContext, named: { runKey?: string; sessionKey?: string }, reason: string): Promise<readonly string[]> {
+  const { runKeys, live, elsewhere } = await store.call(abortRuns, { workspaceId, actor: principal.actor, reason, ...named });
+  if (elsewhere) throw fault('run.not_in_session');
+  gateway.abortLive(live);
+  return runKeys;
+}

@@ -1,0 +1,74 @@
+// Runs the tool calls of one step: side by side where all of them allow it, each result durable as soon as it is there.
+
+import { INTERRUPTED, type ToolOutcome } from '../../domain/tool.ts';
+import type { ToolCall, ToolResultEntry } from '../../domain/transcript.ts';
+import type { Clock } from '../../kit/clock.ts';
+import { messageOf } from '../../kit/fault.ts';
+import type { Observation } from '../../kit/metrics.ts';
+import type { Scrub } from '../../kit/scrub.ts';
+import type { Tool, ToolContext } from '../../ports/tool.ts';
+
+export interface ToolsWorld {
+  readonly tools: readonly Tool[];
+  readonly context: ToolContext;
+  readonly clock: Clock;
+  readonly scrub: Scrub;
+  readonly observe: (observation: Observation) => void;
+  readonly onPhase: (phase: 'start' | 'result', call: ToolCall, detail: unknown, isError: boolean) => void;
+  /** Makes one result durable. */
+  readonly record: (result: ToolResultEntry) => Promise<void>;
+}
+
+/** Runs new calls. Stops between calls when the signal aborts: what was not recorded stays open. */
+export async function runCalls(world: ToolsWorld, calls: readonly ToolCall[]): Promise<void> {
+  const { signal } = world.context;
+  const together = calls.every(({ name }) => toolNamed(world.tools, name)?.spec.parallel ?? true);
+  if (together) {
+    await Promise.all(calls.map((call) => runCall(world, call)));
+    return;
+  }
+  for (const call of calls) {
+    signal.throwIfAborted();
+    await runCall(world, call);
+  }
+}
+
+/** Settles calls that a crash left open: idempotent tools run again, of the others the outcome is told as unknown. */
+export async function settleOpenCalls(world: ToolsWorld, calls: readonly ToolCall[]): Promise<void> {
+  const again = calls.filter(({ name }) => toolNamed(world.tools, name)?.spec.idempotent);
+  for (const call of calls) {
+    if (!again.includes(call)) await world.record(toEntry(call, { text: INTERRUPTED, isError: true, details: { status: 'interrupted' } }));
+  }
+  await runCalls(world, again);
+}
+
+async function runCall(world: ToolsWorld, call: ToolCall): Promise<void> {
+  const { tools, context, clock, scrub, observe, onPhase, record } = world;
+  const since = clock.elapsed();
+  onPhase('start', call, call.input, false);
+  const outcome = await runTool(toolNamed(tools, call.name), call, context);
+  observe({ kind: 'tool', name: call.name, outcome: outcome.isError ? 'error' : 'ok', seconds: (clock.elapsed() - since) / 1000 });
+  if (context.signal.aborted && outcome.isError && context.signal.reason === 'drain') return; // handed back: the next attempt tells it as interrupted
+  const entry = toEntry(call, { ...outcome, text: scrub(outcome.text) });
+  await record(entry);
+  onPhase('result', call, { text: entry.text, ...entry.details }, entry.isError);
+}
+
+async function runTool(tool: Tool | undefined, call: ToolCall, context: ToolContext): Promise<ToolOutcome> {
+  if (!tool) return { text: `Tool ${call.name} not found`, isError: true };
+  if (typeof call.input['_invalid'] === 'string') return { text: `The input of ${call.name} was not a JSON object. Call it again with valid input.`, isError: true };
+  try {
+    return await tool.run(call.input, context);
+  } catch (error) {
+    context.log.warn({ tool: call.name, error: messageOf(error) }, 'a tool failed unexpectedly');
+    return { text: `${call.name} failed: ${messageOf(error)}`, isError: true };
+  }
+}
+
+function toolNamed(tools: readonly Tool[], name: string): Tool | undefined {
+  return tools.find(({ spec }) => spec.name === name);
+}
+
+function toEntry({ id, name }: ToolCall, { text, isError, details }: ToolOutcome): ToolResultEntry {
+  return { kind: 'tool_result', callId: id, toolName: name, text, isError, ...(details && { details }) };
+}

@@ -1,0 +1,203 @@
+// The model loop: one run from its claim to its end. A function of the run and its world; used by main/worker.ts only.
+
+import type { Config } from '../../domain/config.ts';
+import { fault } from '../../domain/fault-codes.ts';
+import { modelChain } from '../../domain/model.ts';
+import type { RunOutcome, TerminalState } from '../../domain/run.ts';
+import { type AssistantEntry, addUsage, type Entry, type EntryBody, type EntryUsage, NO_USAGE, openCalls } from '../../domain/transcript.ts';
+import { isFault, messageOf } from '../../kit/fault.ts';
+import type { Scrub } from '../../kit/scrub.ts';
+import type { Op, Store } from '../../ports/store.ts';
+import type { Tool, ToolContext } from '../../ports/tool.ts';
+import { type Assignment, finishRun, recordStep, releaseRun } from '../runs/lease-ops.ts';
+import { readEntries } from '../sessions/ops.ts';
+import { callModel, type ModelAnswer, type ModelWorld } from './call-model.ts';
+import { createHistory, estimateTokens, type History } from './history.ts';
+import { buildSystemPrompt, type PromptFacts } from './prompt.ts';
+import { runCalls, settleOpenCalls, type ToolsWorld } from './tools-step.ts';
+
+/** Why a turn is stopped from outside. */
+export type StopReason = 'abort' | 'timeout' | 'drain' | 'stale';
+
+export interface TurnWorld extends ModelWorld {
+  readonly tools: readonly Tool[];
+  readonly context: ToolContext;
+  readonly scrub: Scrub;
+  readonly host: string;
+  readonly readFile: PromptFacts['readFile'];
+  readonly onText: (piece: string) => void;
+  readonly onPhase: ToolsWorld['onPhase'];
+  /** The session's log as this worker knows it from earlier turns, if it does. */
+  readonly recall: (sessionId: string, budget: number) => History | undefined;
+  readonly remember: (sessionId: string, budget: number, history: History) => void;
+}
+
+const MAX_STEPS = 500;
+const REQUEST_MARGIN_TOKENS = 2000;
+
+/** Drives the run until it ends, is handed back, or is owned by another attempt. Never throws for what a model or tool did. */
+export async function takeTurn(run: Assignment, world: TurnWorld): Promise<'ended' | 'released' | 'stale'> {
+  const turn = createTurn(run, world);
+  try {
+    const final = await turn.drive();
+    await turn.finish('succeeded', { text: final.text, stopReason: final.stopReason }, [final]);
+    return 'ended';
+  } catch (error) {
+    return settle(error, turn, world);
+  }
+}
+
+async function settle(error: unknown, turn: Turn, { context, store, log }: TurnWorld): Promise<'ended' | 'released' | 'stale'> {
+  const stopped = context.signal.aborted ? (context.signal.reason as StopReason) : undefined; // only the worker's runner aborts it
+  if (stopped === 'stale' || isFault(error, 'lease.stale') || isFault(error, 'store.closed')) return 'stale';
+  try {
+    if (stopped === 'drain') {
+      await durably(store, releaseRun, turn.held, context.signal);
+      return 'released';
+    }
+    if (stopped === 'abort' || stopped === 'timeout') {
+      const partial = turn.partial(stopped === 'abort' ? 'aborted' : 'error');
+      const text = partial?.text ?? '';
+      const why = stopped === 'timeout' ? { error: { code: 'run.timed_out', message: fault('run.timed_out', { seconds: turn.limitSeconds }).message } } : {};
+      await turn.finish(stopped === 'abort' ? 'cancelled' : 'timed_out', { text, stopReason: stopped, ...why }, partial ? [partial] : []);
+      return 'ended';
+    }
+    const code = isFault(error) ? error.code : 'gateway.unexpected';
+    if (code === 'gateway.unexpected') log.error({ error: error instanceof Error ? error.stack : String(error) }, 'a turn failed unexpectedly');
+    const partial = turn.partial('error');
+    await turn.finish('failed', { text: partial?.text ?? '', stopReason: 'error', error: { code, message: messageOf(error) } }, partial ? [partial] : []);
+    return 'ended';
+  } catch (again) {
+    if (isFault(again, 'lease.stale') || isFault(again, 'store.closed')) return 'stale';
+    throw again;
+  }
+}
+
+type Turn = ReturnType<typeof createTurn>;
+function createTurn(run: Assignment, world: TurnWorld) {
+  const { store, config, scrub, context } = world;
+  const { signal } = context;
+  const held = { runId: run.runId, fence: run.fence };
+  const chain = modelChain(config, run.agentId, run.input.model ?? run.modelOverride);
+  let usage: EntryUsage = NO_USAGE;
+  let steps = 0;
+  let streaming = '';
+  let lastAnswer: ModelAnswer | undefined;
+
+  const record = async (history: History, entries: readonly EntryBody[]) => {
+    const first = await durably(store, recordStep, { ...held, entries }, signal);
+    const known = first === history.lastSeq() + 1;
+    history.add(known ? entries.map((body, i) => ({ seq: first + i, runId: run.runId, at: 0, body })) : await store.call(readEntries, { sessionId: run.sessionId, after: history.lastSeq() }));
+  };
+
+  const drive = async (): Promise<AssistantEntry> => {
+    signal.throwIfAborted();
+    const specs = world.tools.map(({ spec }) => spec);
+    const system = await buildSystemPrompt({
+      config,
+      agentId: run.agentId,
+      sessionKey: run.sessionKey,
+      workspace: context.workspace,
+      model: chain[0] ? `${chain[0].provider}/${chain[0].model}` : '',
+      sandbox: context.sandbox.ok ? context.sandbox.sandbox.level : 'refused',
+      host: world.host,
+      tools: specs,
+      extra: run.input.extraSystemPrompt,
+      readFile: world.readFile,
+    });
+    const tools = specs.map(({ name, about, schema }) => ({ name, about, schema }));
+    const budget = historyBudget(config, estimateTokens(system + JSON.stringify(tools)));
+    const { history, recent } = await loadHistory(run, world, budget);
+    const toolsWorld: ToolsWorld = { ...world, record: (result) => record(history, [result]) };
+    if (run.attempt > 1) await settleOpenCalls(toolsWorld, openCalls(recent));
+    while (steps < MAX_STEPS) {
+      signal.throwIfAborted();
+      steps += 1;
+      streaming = '';
+      const answer = await callModel(world, {
+        workspaceId: run.workspaceId,
+        agentId: run.agentId,
+        chain,
+        request: { system, tools, messages: history.messages(), maxOutputTokens: config.agents.defaults.maxOutputTokens },
+        deadlineAt: run.deadlineAt,
+        signal,
+        onText: (piece) => {
+          streaming += piece;
+          world.onText(piece);
+        },
+        onRestart: () => {
+          streaming = '';
+        },
+      });
+      lastAnswer = answer;
+      usage = addUsage(usage, answer.usage);
+      const entry = toEntry(answer, scrub);
+      if (answer.toolCalls.length === 0) {
+        world.remember(run.sessionId, budget, history);
+        streaming = '';
+        return entry;
+      }
+      await record(history, [entry]);
+      streaming = '';
+      await runCalls(toolsWorld, answer.toolCalls);
+    }
+    throw fault('run.too_many_steps', { steps });
+  };
+
+  return {
+    held,
+    drive,
+    limitSeconds: Math.round(config.agents.defaults.timeoutSeconds),
+    /** What had arrived of an unfinished answer, as an entry. */
+    partial: (stopReason: 'aborted' | 'error'): AssistantEntry | undefined => {
+      const [first] = chain;
+      if (streaming === '' || !first) return undefined;
+      return { kind: 'assistant', text: scrub(streaming), toolCalls: [], stopReason, provider: first.provider, model: first.model, usage: NO_USAGE };
+    },
+    finish: async (state: Exclude<TerminalState, 'lost'>, outcome: Pick<RunOutcome, 'text' | 'stopReason' | 'error'>, entries: readonly EntryBody[]) => {
+      const model = lastAnswer && { provider: lastAnswer.provider, model: lastAnswer.model };
+      await durably(store, finishRun, { ...held, state, outcome: { ...outcome, ...model, usage, steps }, entries }, undefined);
+    },
+  };
+}
+
+/** Tokens left for the conversation once system prompt, tools and the answer have theirs. */
+function historyBudget(config: Config, fixedTokens: number): number {
+  const { contextTokens, maxOutputTokens } = config.agents.defaults;
+  const room = contextTokens - Math.min(maxOutputTokens, contextTokens / 4) - fixedTokens - REQUEST_MARGIN_TOKENS;
+  return Math.max(Math.floor(room), Math.floor(contextTokens / 8));
+}
+
+const RECENT = 200;
+
+async function loadHistory(run: Assignment, { store, recall }: TurnWorld, budget: number): Promise<{ history: History; recent: readonly Entry[] }> {
+  const history = recall(run.sessionId, budget) ?? createHistory(budget);
+  let recent: Entry[] = [];
+  for (;;) {
+    const page = await store.call(readEntries, { sessionId: run.sessionId, after: history.lastSeq() });
+    if (page.length === 0) break;
+    history.add(page);
+    recent = [...recent, ...page].slice(-RECENT);
+    if (history.lastSeq() >= run.lastSeq) break;
+  }
+  return { history, recent };
+}
+
+function toEntry({ text, toolCalls, stopReason, provider, model, usage }: ModelAnswer, scrub: Scrub): AssistantEntry {
+  return { kind: 'assistant', text: scrub(text), toolCalls, stopReason, provider, model, usage };
+}
+
+const RETRY_STORE_MS = 500;
+
+/** Repeats an op while the disk is full or the store is busy: a finished step is worth waiting for. Ops with a fence are safe to repeat. */
+async function durably<A, R>(store: Store, op: Op<A, R>, args: A, signal: AbortSignal | undefined): Promise<R> {
+  for (;;) {
+    try {
+      return await store.call(op, args);
+    } catch (error) {
+      if (!isFault(error, 'store.full') && !isFault(error, 'store.failed')) throw error;
+      if (signal?.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_STORE_MS));
+    }
+  }
+}

@@ -1,0 +1,170 @@
+// A worker process: composition root of turns, models, tools and sandboxes. Its gateway configures it by its first frame.
+
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createFileBlobs } from '../adapters/blob/files.ts';
+import { createModels } from '../adapters/models/catalog.ts';
+import { createSandboxPicker } from '../adapters/sandbox/catalog.ts';
+import { connectToSocket } from '../adapters/store/clients.ts';
+import { createTools } from '../adapters/tools/catalog.ts';
+import { readInside } from '../adapters/tools/inside.ts';
+import { createJobs } from '../adapters/tools/jobs.ts';
+import { type Config, workspaceOf } from '../domain/config.ts';
+import { sandboxChoice } from '../domain/tool.ts';
+import type { GatewayToWorker, WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
+import type { Assignment } from '../features/runs/lease-ops.ts';
+import { createHistoryCache } from '../features/turns/history-cache.ts';
+import { type Runner, startRunner } from '../features/turns/runner.ts';
+import { type TurnWorld, takeTurn } from '../features/turns/turn.ts';
+import { forgetProcess, noteProcess } from '../features/workers/ops.ts';
+import { systemClock } from '../kit/clock.ts';
+import { isFault } from '../kit/fault.ts';
+import { openDailyLog } from '../kit/log.ts';
+import type { Observation } from '../kit/metrics.ts';
+import { createScrub } from '../kit/scrub.ts';
+import type { Store } from '../ports/store.ts';
+import { createDeltas } from './deltas.ts';
+import { baseEnvironment, expandHome } from './environment.ts';
+
+const WORKSPACE_ID = 'default';
+const STATS_EVERY_MS = 1000;
+
+const send = (frame: WorkerToGateway) => {
+  if (process.connected) process.send?.(frame);
+};
+
+async function configure(settings: WorkerSettings): Promise<Runner> {
+  const { workerId, config, stateDir, secrets, home } = settings;
+  const clock = systemClock;
+  const scrub = createScrub(secrets, config.logging.redactPatterns.map((source) => new RegExp(source, 'g')));
+  const log = openDailyLog({ dir: settings.logDir, level: config.logging.level, retentionDays: config.logging.retentionDays, scrub, clock });
+  let runner: Runner | undefined;
+  const store = await connectToSocket({
+    socketPath: settings.storeSocket,
+    hello: { workerId, credential: settings.storeCredential },
+    onWake: () => runner?.wake(),
+    onLost: () => leave(0),
+  });
+  const jobs = createJobs({ clock, ledger: processLedger(store, workerId) });
+  const leave = (code: number) => {
+    jobs.killAll();
+    log.flush();
+    process.exit(code);
+  };
+  process.on('disconnect', () => leave(0));
+  process.on('uncaughtException', (error) => {
+    log.error({ worker: workerId, error: error.stack }, 'the worker stops on an unexpected error; its runs go on with the next one');
+    leave(1);
+  });
+
+  const pickSandbox = await createSandboxPicker();
+  const observations: Observation[] = [];
+  setInterval(() => observations.length > 0 && send({ kind: 'stats', observations: observations.splice(0) }), STATS_EVERY_MS).unref();
+  const models = createModels({ config, stateDir, providerKeys: settings.providerKeys, clock, log });
+  const histories = createHistoryCache();
+  const { exec } = config.tools;
+  const tools = createTools({
+    jobs,
+    clock,
+    exec: { ...exec, binds: config.agents.defaults.sandbox?.binds ?? [], baseEnv: baseEnvironment() },
+  });
+  const blobs = createFileBlobs(join(stateDir, 'blobs'));
+
+  const worldOf = (run: Assignment, signal: AbortSignal): TurnWorld => {
+    const workspace = resolve(expandHome(workspaceOf(config, run.agentId), home));
+    const sandbox = pickSandbox(sandboxChoice(config, run.agentId));
+    const fileRoot = sandbox.ok && sandbox.sandbox.level === 'none' ? '/' : workspace;
+    const forbidden = [stateDir];
+    const deltas = createDeltas(run, send);
+    return {
+      store,
+      models,
+      config,
+      clock,
+      log: log.child({ run: run.runKey, session: run.sessionKey }),
+      observe: (observation) => void observations.push(observation),
+      tools,
+      context: {
+        workspaceId: run.workspaceId,
+        agentId: run.agentId,
+        runId: run.runId,
+        sessionKey: run.sessionKey,
+        workspace,
+        fileRoot,
+        forbidden,
+        sandbox,
+        signal,
+        blobs,
+        log,
+      },
+      scrub,
+      host: hostname(),
+      readFile: (name) => readWorkspaceFile(workspace, forbidden, name),
+      onText: deltas.push,
+      onPhase: (phase, call, detail, isError) => {
+        deltas.flush();
+        send({ kind: 'tool', runKey: run.runKey, sessionKey: run.sessionKey, phase, name: call.name, callId: call.id, detail, isError });
+      },
+      recall: histories.recall,
+      remember: histories.remember,
+    };
+  };
+
+  runner = startRunner({
+    workspaceId: WORKSPACE_ID,
+    workerId,
+    slots: slotsOf(config),
+    store,
+    clock,
+    log,
+    takeTurn: (run, signal) => takeTurn(run, worldOf(run, signal)),
+  });
+  log.info({ worker: workerId, pid: process.pid }, 'worker ready');
+  return runner;
+}
+
+function slotsOf(config: Config): number {
+  return config.gateway.workerSlots;
+}
+
+function processLedger(store: Store, workerId: string) {
+  return {
+    note: (pid: number, pidStarted: string, runId: string) => store.call(noteProcess, { pid, pidStarted, runId, workerId, workspaceId: WORKSPACE_ID }),
+    forget: async (pid: number, pidStarted: string) => {
+      try {
+        await store.call(forgetProcess, { pid, pidStarted });
+      } catch (error) {
+        if (!isFault(error)) throw error; // the row stays: a successor finds the process gone
+      }
+    },
+  };
+}
+
+async function readWorkspaceFile(workspace: string, forbidden: readonly string[], name: string): Promise<string | undefined> {
+  try {
+    return (await readInside({ base: workspace, root: workspace, forbidden }, name)).toString('utf8');
+  } catch {
+    return undefined; // missing, unreadable or leading elsewhere: the prompt does without it
+  }
+}
+
+let runner: Promise<Runner> | undefined;
+
+async function onFrame(frame: GatewayToWorker): Promise<void> {
+  if (frame.kind === 'configure') {
+    runner = configure(frame.settings);
+    await runner;
+    send({ kind: 'ready' });
+  } else if (frame.kind === 'abort') (await runner)?.abort(frame.runId);
+  else {
+    await (await runner)?.drain(frame.graceMs);
+    process.disconnect();
+  }
+}
+
+if (process.send) {
+  // Node delivers frames in order; a failing one ends the worker, and its gateway starts another.
+  process.on('message', (frame: GatewayToWorker) => void onFrame(frame));
+  process.on('SIGINT', () => undefined); // the terminal's Ctrl-C reaches the whole group: the gateway decides
+  process.on('SIGTERM', () => undefined);
+}

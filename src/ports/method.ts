@@ -1,0 +1,60 @@
+// A capability, declared once. Doors, CLI, documents and (later) agent tools derive from this value.
+
+import type { z } from 'zod';
+import type { Principal, Scope } from '../domain/authorize.ts';
+import type { LoadedConfig } from '../domain/config.ts';
+import type { RunEnded } from '../domain/event.ts';
+import type { Clock } from '../kit/clock.ts';
+import type { Store } from './store.ts';
+
+/** What methods may ask of the running gateway beyond the store. */
+export interface Gateway {
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAt: number;
+  readonly stateDir: string;
+  readonly config: () => LoadedConfig;
+  readonly logFile: () => string;
+  readonly presence: () => readonly unknown[];
+  /** What agents' commands get here, by agent. */
+  readonly sandbox: (agentId: string) => { readonly level: string; readonly reason?: string };
+  readonly workers: () => readonly { readonly id: string; readonly pid: number; readonly startedAt: number; readonly deaths: number }[];
+  /** Tells workers to stop these runs (ids). A hint: their next lease renewal says so too. */
+  readonly abortLive: (runIds: readonly string[]) => void;
+  /** Resolves when the run ends, or with undefined after `timeoutMs`. */
+  readonly whenEnded: (runKey: string, timeoutMs: number) => Promise<RunEnded | undefined>;
+  /** A snapshot of a method's answer that is kept for a moment, as JSON text without its outer braces. */
+  readonly healthBody: () => Promise<string>;
+}
+
+export interface MethodContext {
+  readonly principal: Principal;
+  readonly workspaceId: string;
+  readonly store: Store;
+  readonly gateway: Gateway;
+  readonly clock: Clock;
+}
+
+export interface Method<I = unknown, O = unknown> {
+  readonly name: string;
+  readonly scope: Scope;
+  readonly about: string;
+  readonly input: z.ZodType<I>;
+  readonly output: z.ZodType<O>;
+  /** @throws Fault */
+  readonly run: (context: MethodContext, input: I) => Promise<O | PreparedJson>;
+}
+// biome-ignore lint/suspicious/noExplicitAny: a list of methods mixes their input types
+export type AnyMethod = Method<any, any>;
+
+/** An answer that is JSON text already. */
+export class PreparedJson {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export function method<I, O>(declared: Method<I, O>): Method<I, O> {
+  return declared;
+}
