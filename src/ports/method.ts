@@ -27,12 +27,17 @@ export interface Gateway {
   readonly healthBody: () => Promise<string>;
 }
 
+/** The second answer of a call that answers twice: first accepted, later the result. */
+export type LaterReply = { readonly ok: true; readonly payload: unknown } | { readonly ok: false; readonly payload: unknown; readonly message: string };
+
 export interface MethodContext {
   readonly principal: Principal;
   readonly workspaceId: string;
   readonly store: Store;
   readonly gateway: Gateway;
   readonly clock: Clock;
+  /** Announces a second answer. Doors that can give only one wait for it. */
+  readonly replyLater: (later: Promise<LaterReply>) => void;
 }
 
 export interface Method<I = unknown, O = unknown> {

@@ -15,7 +15,8 @@ interface LoadOptions {
 }
 
 const lastGoodPath = (stateDir: string) => join(stateDir, 'config', 'last-good.json5');
-const tokenPath = (stateDir: string) => join(stateDir, 'credentials', 'gateway-token');
+const secretPath = (stateDir: string, name: string) => join(stateDir, 'credentials', name);
+const TOKEN = 'gateway-token';
 
 /** Reads the file without changing anything; `config` is undefined when it is missing or not valid. */
 export function readConfigFile({ path, variables }: Pick<LoadOptions, 'path' | 'variables'>): Omit<LoadedConfig, 'config' | 'source'> & Pick<Partial<LoadedConfig>, 'config'> {
@@ -60,18 +61,23 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   return { ...read, config: defaults.config, source: 'defaults' };
 }
 
-/** The gateway's token when the configuration names none: made once, 256 bit, mode 0600. */
-export function ownToken(stateDir: string): string {
-  const path = tokenPath(stateDir);
+/** A secret of this gateway by name: made once, 256 bit, mode 0600. */
+export function storedSecret(stateDir: string, name: string): string {
+  const path = secretPath(stateDir, name);
   if (existsSync(path)) return readFileSync(path, 'utf8').trim();
-  const token = newSecret(32);
-  writeWhole(path, `${token}\n`);
-  return token;
+  const secret = newSecret(32);
+  writeWhole(path, `${secret}\n`);
+  return secret;
+}
+
+/** The gateway's token when the configuration names none. */
+export function ownToken(stateDir: string): string {
+  return storedSecret(stateDir, TOKEN);
 }
 
 /** The token a client on this machine uses, if there is one. Reads only. */
 export function existingToken(stateDir: string): string | undefined {
-  return readText(tokenPath(stateDir))?.trim();
+  return readText(secretPath(stateDir, TOKEN))?.trim();
 }
 
 function writeFirstConfig(path: string): void {

@@ -3,6 +3,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
+import Database from 'better-sqlite3';
 import type { SealedEvent } from '../../domain/event.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { errorCode, messageOf } from '../../kit/fault.ts';
@@ -39,6 +40,7 @@ export function serveStore({ port, path, socketPath, ops, seal, clock }: ServeOp
     send({ kind: 'events', events });
   };
   try {
+    takeLock(`${path}.lock`);
     engine = openSqlite({ path, ops, seal, clock, onCommitted });
   } catch (error) {
     send({ kind: 'failed', code: errorCode(error), message: messageOf(error) });
@@ -86,6 +88,7 @@ export function serveStore({ port, path, socketPath, ops, seal, clock }: ServeOp
     for (const socket of workers.values()) socket.destroy();
     server.close();
     engine.close();
+    for (const lock of held.splice(0)) lock.close();
     rmSync(socketPath, { force: true });
     send({ kind: 'closed' });
     port.close();
@@ -108,6 +111,22 @@ export function serveStore({ port, path, socketPath, ops, seal, clock }: ServeOp
     send({ kind: 'ready' });
   });
 }
+
+/** Holds the file's lock for the life of the process: the system lets go of it however the process ends. */
+function takeLock(path: string): void {
+  const db = new Database(path, { timeout: 0 });
+  db.pragma('locking_mode = EXCLUSIVE');
+  try {
+    db.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    if (errorCode(error) === 'SQLITE_BUSY') throw Object.assign(new Error(path), { code: 'LOCKED' });
+    throw error;
+  }
+  held.push(db);
+}
+
+/** Locks must not be collected while the thread lives. */
+const held: Database.Database[] = [];
 
 function writeLine(socket: Socket, line: ToWorkerLine): void {
   if (socket.writable) socket.write(`${JSON.stringify(line)}\n`);

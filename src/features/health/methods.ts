@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
 import { sessionKind } from '../../domain/session.ts';
-import { type Method, type MethodContext, method, PreparedJson } from '../../ports/method.ts';
+import { type MethodContext, method, PreparedJson } from '../../ports/method.ts';
 import type { SessionTable } from '../../ports/tables.ts';
 import { modelChain } from '../../domain/model.ts';
 import { laneLoads } from '../runs/ops.ts';
@@ -15,7 +15,7 @@ const RECENT = 5;
 const HEARTBEAT_PROMPT = 'Look at HEARTBEAT.md in the workspace if there is one and do what it says. When nothing needs attention, answer HEARTBEAT_OK.';
 const HEARTBEAT_MS = 1_800_000;
 
-export const health: Method = method({
+export const health = method({
   name: 'health',
   scope: 'operator.read',
   about: 'Whether the gateway works: store, workers, sandbox, configuration, latest sessions.',
@@ -25,7 +25,7 @@ export const health: Method = method({
 });
 
 /** Everything of a health answer but its time, as JSON without the outer braces. */
-export async function healthBody({ store, workspaceId, gateway, clock }: Omit<MethodContext, 'principal'>): Promise<string> {
+export async function healthBody({ store, workspaceId, gateway, clock }: Pick<MethodContext, 'store' | 'workspaceId' | 'gateway' | 'clock'>): Promise<string> {
   const { config, source, issues, warnings, path } = gateway.config();
   const { total, rows } = await store.call(listSessions, { workspaceId, since: 0, limit: RECENT });
   const lanes = await store.call(laneLoads, { workspaceId });

@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+// The command: checks that this Node can run it, then hands argv to the command line.
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 18) || major === 23) {
+  process.stderr.write(`clawdbot needs Node 22.18 or newer (not 23); this is ${process.versions.node}. In a clone, npm install brings Node 24 and npx uses it.\n`);
+  process.exit(1);
+}
+const { runCli } = await import('./doors/cli/program.ts');
+const { createCliWorld } = await import('./main/cli.ts');
+process.exit(await runCli(process.argv.slice(2), createCliWorld()));

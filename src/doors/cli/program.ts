@@ -1,0 +1,134 @@
+// The command line: verbs, flags, exit codes. Every error is a sentence on stderr and exit code 1.
+
+import { Command } from 'commander';
+import { messageOf } from '../../kit/fault.ts';
+import { CallError, connect, type GatewayClient } from './client.ts';
+import { addAgentVerb } from './verbs/agent.ts';
+import { addConfigVerbs } from './verbs/config.ts';
+import { addGatewayVerbs } from './verbs/gateway.ts';
+import { addLogsVerb } from './verbs/logs.ts';
+import { addViewVerbs } from './verbs/views.ts';
+import type { CliWorld, Profile } from './world.ts';
+
+/** Thrown by verbs: the message goes to stderr as it is, the code is the exit code. */
+export class CliError extends Error {
+  readonly exitCode: number;
+  constructor(message: string, exitCode = 1) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+export interface ConnectFlags {
+  readonly url?: string;
+  readonly token?: string;
+  readonly password?: string;
+  readonly timeout?: string;
+}
+
+/** What a verb gets: the world, and a connection made on demand. */
+export interface VerbContext {
+  readonly world: CliWorld;
+  readonly profile: () => Profile;
+  readonly withGateway: <T>(flags: ConnectFlags, use: (client: GatewayClient) => Promise<T>, onEvent?: (event: string, payload: unknown) => void) => Promise<T>;
+  readonly print: (value: unknown) => void;
+}
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** Runs one command line. Resolves with the exit code. */
+export async function runCli(argv: readonly string[], world: CliWorld): Promise<number> {
+  let exitCode = 0;
+  const program = new Command('clawdbot')
+    .description('The Clawdbot Gateway: a team of agents that works by itself, and proves what it did.')
+    .version(world.version, '-V, --version')
+    .option('--dev', 'use the development state (~/.clawdbot-dev, port 19001)')
+    .option('--profile <name>', 'use the state of a named profile (~/.clawdbot-<name>)')
+    .option('--no-color', 'no colours')
+    .configureOutput({ writeOut: world.out, writeErr: world.err })
+    .exitOverride();
+  const context: VerbContext = {
+    world,
+    profile: () => program.opts<Profile>(),
+    withGateway: async (flags, use, onEvent) => {
+      const timeoutMs = timeoutOf(flags.timeout);
+      const target = world.target(program.opts<Profile>());
+      const client = await connect({
+        url: flags.url ?? target.url,
+        token: flags.token ?? target.token,
+        password: flags.password ?? target.password,
+        timeoutMs,
+        version: world.version,
+        ...(onEvent && { onEvent }),
+      });
+      try {
+        return await use(client);
+      } finally {
+        client.close();
+      }
+    },
+    print: (value) => world.out(`${JSON.stringify(value, null, 2)}\n`),
+  };
+  const setExit = (code: number) => {
+    exitCode = code;
+  };
+  addGatewayVerbs(program, context, setExit);
+  addAgentVerb(program, context);
+  addViewVerbs(program, context);
+  addLogsVerb(program, context);
+  addConfigVerbs(program, context, setExit);
+  program
+    .command('simulator')
+    .description('Speak for a model without any key: a local server that answers from a scenario file')
+    .option('--port <port>', 'port to listen on', '18800')
+    .option('--scenario <file>', 'scenario file (JSON5)')
+    .action(async ({ port, scenario }: { port: string; scenario?: string }) => {
+      setExit(await world.runSimulator({ port: Number(port), scenario, onReady: (url) => world.out(simulatorHelp(url)) }));
+    });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return report(error, world);
+  }
+}
+
+function report(error: unknown, world: CliWorld): number {
+  if (isCommanderExit(error)) return error.exitCode;
+  if (error instanceof CliError) {
+    world.err(`${error.message}\n`);
+    return error.exitCode;
+  }
+  world.err(`${error instanceof CallError ? 'Gateway call failed: ' : ''}Error: ${messageOf(error)}\n`);
+  return 1;
+}
+
+function isCommanderExit(error: unknown): error is { readonly exitCode: number } {
+  return error instanceof Error && 'exitCode' in error && 'code' in error && String(error.code).startsWith('commander.');
+}
+
+function timeoutOf(flag: string | undefined): number {
+  const ms = flag === undefined ? DEFAULT_TIMEOUT_MS : Number(flag);
+  if (!Number.isFinite(ms) || ms <= 0) throw new CliError('--timeout must be a positive number of milliseconds');
+  return ms;
+}
+
+/** The connection flags that every verb of the gateway's shares. */
+export function withConnectFlags(command: Command): Command {
+  return command
+    .option('--url <url>', 'WebSocket address of the gateway')
+    .option('--token <token>', 'gateway token')
+    .option('--password <password>', 'gateway password')
+    .option('--timeout <ms>', 'longest wait for an answer', String(DEFAULT_TIMEOUT_MS));
+}
+
+function simulatorHelp(url: string): string {
+  return `The simulator answers at ${url} (Messages API and chat completions).
+To let the gateway use it, put this into clawdbot.json:
+
+  models: { providers: { simulator: { baseUrl: "${url}", api: "anthropic-messages", apiKey: "none" } } },
+  agents: { defaults: { model: "simulator/any" } },
+
+Stop it with Ctrl-C.
+`;
+}

@@ -1,0 +1,108 @@
+// clawdbot health, status, sessions: what the gateway knows, as a page or as JSON.
+
+import type { Command } from 'commander';
+import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../program.ts';
+
+interface SessionRow {
+  readonly key: string;
+  readonly kind: string;
+  readonly updatedAt: number;
+  readonly sessionId: string;
+  readonly systemSent: boolean;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly totalTokens: number;
+  readonly model?: string;
+  readonly contextTokens: number;
+}
+interface SessionsAnswer {
+  readonly ts: number;
+  readonly path: string;
+  readonly sessions: readonly SessionRow[];
+}
+interface HealthAnswer {
+  readonly version: string;
+  readonly pid: number;
+  readonly workers: readonly { readonly pid: number; readonly deaths: number }[];
+  readonly agents: readonly { readonly agentId: string; readonly sandbox: { readonly level: string; readonly reason?: string } }[];
+  readonly sessions: { readonly count: number };
+  readonly lanes: readonly { readonly name: string; readonly slots: number; readonly queued: number; readonly active: number }[];
+  readonly config: { readonly path: string; readonly source: string; readonly issues: readonly Finding[]; readonly warnings: readonly Finding[] };
+  readonly logFile: string;
+}
+interface Finding {
+  readonly path: string;
+  readonly message: string;
+}
+type Flags = ConnectFlags & { readonly json?: boolean; readonly active?: string };
+
+const MINUTE_MS = 60_000;
+
+export function addViewVerbs(program: Command, { world, withGateway, print }: VerbContext): void {
+  withConnectFlags(program.command('health').description('How the running gateway is').option('--json', 'as JSON').option('--verbose', 'accepted for compatibility')).action(async (flags: Flags) => {
+    const answer = await withGateway(flags, (client) => client.call('health'));
+    if (flags.json) return print(answer);
+    world.out(healthPage(answer as HealthAnswer)); // the shape of health/methods
+  });
+
+  withConnectFlags(
+    program.command('status').description('Gateway, agents and latest sessions').option('--json', 'as JSON').option('--all', 'accepted for compatibility').option('--deep', 'accepted for compatibility').option('--usage', 'accepted for compatibility'),
+  ).action(async (flags: Flags) => {
+    const { status, health, latencyMs } = await withGateway(flags, async (client) => {
+      const since = performance.now();
+      const answered = await client.call('health');
+      const tookMs = Math.round(performance.now() - since);
+      return { health: answered as HealthAnswer, status: (await client.call('status')) as object, latencyMs: tookMs }; // shapes of health/methods
+    });
+    if (flags.json) return print({ ...status, gateway: { mode: 'local', reachable: true, connectLatencyMs: latencyMs, error: null }, agents: health.agents });
+    world.out(`${healthPage(health)}\n${sessionsTable((status as { sessions: { recent: readonly SessionRow[] } }).sessions.recent, Date.now())}`); // the shape of status
+  });
+
+  withConnectFlags(program.command('sessions').description('Sessions, the latest first').option('--active <minutes>', 'only those active within this many minutes').option('--json', 'as JSON').option('--store <path>', 'accepted for compatibility')).action(
+    async (flags: Flags) => {
+      const minutes = flags.active === undefined ? undefined : Number(flags.active);
+      if (minutes !== undefined && !(Number.isInteger(minutes) && minutes > 0)) throw new CliError('--active must be a positive integer (minutes)');
+      const answer = (await withGateway(flags, (client) => client.call('sessions.list', minutes === undefined ? {} : { activeMinutes: minutes }))) as SessionsAnswer; // the shape of sessions/methods
+      const sessions = answer.sessions.map(({ key, kind, updatedAt, sessionId, systemSent, inputTokens, outputTokens, totalTokens, model, contextTokens }) => ({
+        key,
+        kind,
+        updatedAt,
+        ageMs: answer.ts - updatedAt,
+        sessionId,
+        systemSent,
+        inputTokens,
+        outputTokens,
+        totalTokens,
+        ...(model !== undefined && { model }),
+        contextTokens,
+      }));
+      if (flags.json) return print({ path: answer.path, count: sessions.length, activeMinutes: minutes ?? null, sessions });
+      world.out(sessionsTable(answer.sessions, answer.ts));
+    },
+  );
+}
+
+function healthPage({ version, pid, workers, agents, sessions, lanes, config, logFile }: HealthAnswer): string {
+  const problems = [...config.issues.map(({ path, message }) => `  problem: ${path} ${message}`), ...config.warnings.map(({ path, message }) => `  note: ${path}: ${message}`)];
+  return [
+    `Gateway ${version}, PID ${pid}, ${workers.length} worker${workers.length === 1 ? '' : 's'} (${workers[0]?.deaths ?? 0} deaths)`,
+    `Configuration: ${config.path} (running: ${config.source})`,
+    ...problems,
+    ...agents.map(({ agentId, sandbox }) => `Agent ${agentId}: sandbox ${sandbox.level}${sandbox.reason ? `: ${sandbox.reason}` : ''}`),
+    `Lanes: ${lanes.map(({ name, slots, queued, active }) => `${name} ${active}/${slots}${queued > 0 ? ` (+${queued} waiting)` : ''}`).join(', ')}`,
+    `Sessions: ${sessions.count}`,
+    `Log: ${logFile}`,
+    '',
+  ].join('\n');
+}
+
+function sessionsTable(rows: readonly SessionRow[], now: number): string {
+  if (rows.length === 0) return 'No sessions.\n';
+  const width = Math.max(...rows.map(({ key }) => key.length));
+  return rows.map(({ key, updatedAt, totalTokens, contextTokens, model }) => `${key.padEnd(width)}  ${age(now - updatedAt).padStart(8)}  ${String(totalTokens).padStart(8)}/${contextTokens}  ${model ?? ''}\n`).join('');
+}
+
+function age(ms: number): string {
+  if (ms < MINUTE_MS) return `${Math.max(0, Math.round(ms / 1000))}s ago`;
+  return ms < 60 * MINUTE_MS ? `${Math.round(ms / MINUTE_MS)}m ago` : `${Math.round(ms / (60 * MINUTE_MS))}h ago`;
+}

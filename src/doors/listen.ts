@@ -1,0 +1,76 @@
+// Opens the port: HTTP and WebSocket on the same sockets, on both loopback families.
+
+import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo, Server as NetServer } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { getRequestListener } from '@hono/node-server';
+import type { Hono } from 'hono';
+import { HANDSHAKE_TIMEOUT_MS } from '../domain/frame.ts';
+import { createAdmission, markKnown } from './admission.ts';
+import { isTrustedOrigin } from './auth.ts';
+import type { WsDoor } from './ws.ts';
+
+interface ListenOptions {
+  readonly app: Hono;
+  readonly ws: WsDoor;
+  readonly hosts: readonly string[];
+  /** 0 takes a free port. */
+  readonly port: number;
+  readonly allowedOrigins: () => readonly string[];
+}
+
+export interface Listening {
+  readonly port: number;
+  readonly hosts: readonly string[];
+  readonly close: () => void;
+}
+
+const HEADERS_TIMEOUT_MS = 5000;
+
+/** @throws the system's error when the first host's port cannot be had; further hosts (::1) are optional */
+export async function listen({ app, ws, hosts, port, allowedOrigins }: ListenOptions): Promise<Listening> {
+  const http = createServer(
+    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 30_000, connectionsCheckingInterval: 1000, keepAliveTimeout: 60_000, maxHeaderSize: 16_384 },
+    getRequestListener(app.fetch),
+  );
+  http.on('request', (request: IncomingMessage) => markKnown(request.socket));
+  http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const { origin, host } = request.headers;
+    if (isTrustedOrigin(origin, host, allowedOrigins())) ws.upgrade(request, socket, head);
+    else refuseUpgrade(socket, 403);
+  });
+  http.emit('listening'); // starts node's own check of slow requests: the sockets come from the admission below
+  const servers: NetServer[] = [];
+  let bound = port;
+  for (const [i, host] of hosts.entries()) {
+    try {
+      bound = await bind(http, host, bound, servers);
+    } catch (error) {
+      if (i === 0) throw error;
+    }
+  }
+  return {
+    port: bound,
+    hosts,
+    close: () => {
+      for (const server of servers) server.close();
+      http.close();
+      http.closeAllConnections();
+    },
+  };
+}
+
+function bind(http: Server, host: string, port: number, servers: NetServer[]): Promise<number> {
+  const server = createAdmission({ http, maxUnknown: 64, maxUnknownPerAddress: 16, waitMs: 1000, firstRequestMs: HANDSHAKE_TIMEOUT_MS + 1000 });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      servers.push(server);
+      resolve((server.address() as AddressInfo).port); // listening on TCP
+    });
+  });
+}
+
+function refuseUpgrade(socket: Duplex, status: number): void {
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\n\r\n`);
+}

@@ -1,0 +1,192 @@
+// The WebSocket door: protocol 3 frames in, answers and events out, slow clients bounded.
+
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Principal } from '../domain/authorize.ts';
+import { HANDSHAKE_TIMEOUT_MS, MAX_BUFFERED_BYTES, MAX_FRAME_BYTES, PROTOCOL, RequestFrame, TICK_INTERVAL_MS } from '../domain/frame.ts';
+import type { Clock } from '../kit/clock.ts';
+import { messageOf } from '../kit/fault.ts';
+import { newUuid } from '../kit/id.ts';
+import type { Log } from '../kit/log.ts';
+import type { Metrics } from '../kit/metrics.ts';
+import type { LaterReply } from '../ports/method.ts';
+import { markKnown } from './admission.ts';
+import { isLocal } from './auth.ts';
+import { type HandshakeWorld, shakeHands, type Welcomed } from './protocol3/connect.ts';
+import { closeReason, describeIssues } from './protocol3/error-text.ts';
+import type { Presence } from './protocol3/presence.ts';
+import type { Rpc, RpcResult } from './rpc.ts';
+
+interface Client {
+  readonly connId: string;
+  readonly socket: WebSocket;
+  readonly principal: Principal;
+}
+
+interface WsDoorOptions {
+  readonly rpc: Rpc;
+  readonly handshake: HandshakeWorld;
+  readonly presence: Presence;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The parts of hello-ok that only the gateway knows: server, snapshot without presence, as JSON texts. */
+  readonly helloParts: () => Promise<{ readonly server: Readonly<Record<string, unknown>>; readonly health: string; readonly snapshot: Readonly<Record<string, unknown>> }>;
+}
+
+const EVENTS = ['connect.challenge', 'agent', 'chat', 'presence', 'tick', 'talk.mode', 'shutdown', 'health', 'heartbeat', 'cron', 'node.pair.requested', 'node.pair.resolved', 'node.invoke.request', 'device.pair.requested', 'device.pair.resolved', 'voicewake.changed', 'exec.approval.requested', 'exec.approval.resolved'];
+const PRESENCE_EVERY_MS = 250;
+
+export type WsDoor = ReturnType<typeof createWsDoor>;
+
+export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, helloParts }: WsDoorOptions) {
+  const server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
+  const clients = new Set<Client>();
+  let eventSeq = 0;
+  let presenceTimer: NodeJS.Timeout | undefined;
+
+  /** Sends to every operator; a client that cannot keep up misses what may be missed and is closed for the rest. */
+  const broadcast = (event: string, payload: unknown, { dropIfSlow, stateVersion }: { readonly dropIfSlow: boolean; readonly stateVersion?: unknown }) => {
+    eventSeq += 1;
+    if (clients.size === 0) return;
+    const text = JSON.stringify({ type: 'event', event, payload, seq: eventSeq, ...(stateVersion !== undefined && { stateVersion }) });
+    for (const { socket, principal } of clients) {
+      if (principal.role !== 'operator') continue;
+      if (socket.bufferedAmount > MAX_BUFFERED_BYTES) {
+        if (!dropIfSlow) socket.close(1008, 'slow consumer');
+        continue;
+      }
+      socket.send(text);
+    }
+  };
+
+  const announcePresence = () => {
+    presenceTimer ??= setTimeout(() => {
+      presenceTimer = undefined;
+      broadcast('presence', { presence: presence.list() }, { dropIfSlow: true, stateVersion: { presence: presence.revision(), health: 1 } });
+    }, PRESENCE_EVERY_MS);
+  };
+  const ticks = setInterval(() => broadcast('tick', { ts: clock.now() }, { dropIfSlow: true }), TICK_INTERVAL_MS);
+
+  const onConnection = (socket: WebSocket, request: IncomingMessage) => {
+    const connId = newUuid();
+    const nonce = newUuid();
+    const local = isLocal(request.socket.remoteAddress, request.headers);
+    let client: Client | undefined;
+    let greeting = false;
+    const late = setTimeout(() => socket.close(1000), HANDSHAKE_TIMEOUT_MS);
+    socket.on('error', (error) => log.debug({ conn: connId, error: messageOf(error) }, 'a socket failed'));
+    socket.on('close', () => {
+      clearTimeout(late);
+      if (!client) return;
+      clients.delete(client);
+      metrics.clients.set(clients.size);
+      presence.leave(connId);
+      announcePresence();
+    });
+
+    const greet = async (text: string) => {
+      const decision = await shakeHands(handshake, text, nonce, local);
+      clearTimeout(late);
+      if (decision.kind === 'refused') {
+        if (decision.reply) socket.send(JSON.stringify({ type: 'res', id: decision.reply.id, ok: false, error: decision.reply.error }));
+        log.info({ conn: connId, code: decision.code, reason: decision.reason }, 'a connection was refused');
+        return socket.close(decision.code, closeReason(decision.reason));
+      }
+      if (socket.readyState !== socket.OPEN) return;
+      markKnown(request.socket);
+      presence.join(connId, decision.params, decision.principal);
+      socket.send(await helloOk(decision, connId));
+      client = { connId, socket, principal: decision.principal };
+      clients.add(client);
+      metrics.clients.set(clients.size);
+      announcePresence();
+    };
+
+    socket.on('message', (data: Buffer) => {
+      const text = data.toString('utf8');
+      if (client) return void serve(client, text);
+      if (greeting) return;
+      greeting = true;
+      greet(text).catch((error: unknown) => {
+        log.error({ conn: connId, error: messageOf(error) }, 'a handshake failed unexpectedly');
+        socket.close(1011);
+      });
+    });
+    socket.send(JSON.stringify({ type: 'event', event: 'connect.challenge', payload: { nonce, ts: clock.now() } }));
+  };
+
+  const helloOk = async ({ id, auth }: Welcomed, connId: string): Promise<string> => {
+    const { server: about, health, snapshot } = await helloParts();
+    const stateVersion = { presence: presence.revision(), health: 1 };
+    const rest = JSON.stringify({
+      type: 'hello-ok',
+      protocol: PROTOCOL,
+      server: { ...about, connId },
+      features: { methods: rpc.methodNames, events: EVENTS },
+      ...(auth && { auth }),
+      policy: { maxPayload: MAX_FRAME_BYTES, maxBufferedBytes: MAX_BUFFERED_BYTES, tickIntervalMs: TICK_INTERVAL_MS },
+    });
+    const shot = JSON.stringify({ presence: presence.list(), stateVersion, ...snapshot });
+    return `{"type":"res","id":${JSON.stringify(id)},"ok":true,"payload":${rest.slice(0, -1)},"snapshot":${shot.slice(0, -1)},"health":${health}}}}`;
+  };
+
+  const serve = async ({ socket, principal }: Client, text: string) => {
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      log.debug({}, 'a frame was not JSON');
+      return;
+    }
+    const frame = RequestFrame.safeParse(value);
+    if (!frame.success) {
+      const id = (value as { id?: unknown } | null)?.id; // whatever JSON held
+      const message = `invalid request frame: ${describeIssues(frame.error, value)}`;
+      return socket.send(JSON.stringify({ type: 'res', id: typeof id === 'string' && id !== '' ? id : 'invalid', ok: false, error: { code: 'INVALID_REQUEST', message } }));
+    }
+    const { id, method, params } = frame.data;
+    if (method === 'connect') {
+      return socket.send(JSON.stringify({ type: 'res', id, ok: false, error: { code: 'INVALID_REQUEST', message: 'connect is only valid as the first request' } }));
+    }
+    let later: Promise<LaterReply> | undefined;
+    const result = await rpc.call(method, params, {
+      principal,
+      replyLater: (promise) => {
+        later = promise;
+      },
+    });
+    socket.send(resultFrame(id, result));
+    if (later) socket.send(laterFrame(id, await later));
+  };
+
+  server.on('connection', onConnection);
+  return {
+    /** Takes over a socket whose origin has been checked. */
+    upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => server.handleUpgrade(request, socket, head, (ws) => server.emit('connection', ws, request)),
+    broadcast,
+    /** Says why, then closes everybody. */
+    close: (reason: string) => {
+      clearInterval(ticks);
+      clearTimeout(presenceTimer);
+      broadcast('shutdown', { reason }, { dropIfSlow: false });
+      for (const { socket } of clients) socket.close(1012, 'service restart');
+      server.close();
+    },
+    terminate: () => {
+      for (const socket of server.clients) socket.terminate();
+    },
+  };
+}
+
+function resultFrame(id: string, result: RpcResult): string {
+  return result.ok
+    ? `{"type":"res","id":${JSON.stringify(id)},"ok":true,"payload":${result.payload}}`
+    : JSON.stringify({ type: 'res', id, ok: false, error: result.error });
+}
+
+function laterFrame(id: string, reply: LaterReply): string {
+  if (reply.ok) return JSON.stringify({ type: 'res', id, ok: true, payload: reply.payload });
+  return JSON.stringify({ type: 'res', id, ok: false, payload: reply.payload, error: { code: 'UNAVAILABLE', message: reply.message } });
+}

@@ -1,0 +1,134 @@
+// The command line's composition root: fills the CLI's world, loading the heavy parts only for the verbs that need them.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { readConfigFile, existingToken } from '../adapters/config/load.ts';
+import { defaultAgentId, type LoadedConfig } from '../domain/config.ts';
+import { modelChain } from '../domain/model.ts';
+import type { CliWorld, Profile, Target } from '../doors/cli/world.ts';
+import { systemClock } from '../kit/clock.ts';
+import { errorCode, messageOf } from '../kit/fault.ts';
+import { silentLog } from '../kit/log.ts';
+import { startTimeOf } from '../kit/process-ref.ts';
+import { type Environment, providerKeysIn, readEnvironment } from './environment.ts';
+import { VERSION } from './version.ts';
+
+const CANNOT_RUN = 78;
+const RunningFile = z.object({ pid: z.int(), pidStarted: z.string(), port: z.int() });
+
+export function createCliWorld(): CliWorld {
+  return {
+    version: process.env['CLAWDBOT_VERSION'] ?? VERSION,
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    target,
+    runGateway,
+    runningGateway: (profile) => runningGateway(readEnvironment(profile)),
+    stopProcess,
+    readConfig: (profile) => {
+      const { path, raw, parsed, issues, warnings } = readConfigFile(fileOf(readEnvironment(profile)));
+      return { path, exists: raw !== undefined, value: parsed, issues, warnings };
+    },
+    runSimulator,
+  };
+}
+
+function fileOf({ configPath, variables }: Environment) {
+  return { path: configPath, variables };
+}
+
+function target(profile: Profile): Target {
+  const environment = readEnvironment(profile);
+  const { config } = readConfigFile(fileOf(environment));
+  const port = environment.port ?? runningGateway(environment)?.port ?? config?.gateway.port ?? 18_789;
+  return {
+    url: `ws://127.0.0.1:${port}`,
+    token: environment.token ?? config?.gateway.auth.token ?? existingToken(environment.stateDir),
+    password: environment.password ?? config?.gateway.auth.password,
+  };
+}
+
+function runningGateway({ stateDir }: Environment) {
+  try {
+    const { pid, pidStarted, port } = RunningFile.parse(JSON.parse(readFileSync(join(stateDir, 'gateway.json'), 'utf8')));
+    return startTimeOf(pid) === pidStarted ? { pid, port } : undefined;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+    throw error;
+  }
+}
+
+const runGateway: CliWorld['runGateway'] = async (profile, { onReady, ...options }) => {
+  const { CannotRun, startGateway } = await import('./gateway.ts');
+  const environment = readEnvironment(profile);
+  try {
+    const gateway = await startGateway({ environment, ...options });
+    const { config } = gateway.config();
+    const { model } = config.agents.defaults;
+    onReady({ url: gateway.url, pid: process.pid, model: typeof model === 'string' ? model : model.primary, logFile: gateway.logFile(), notices: await noticesFor(gateway.config(), environment) });
+    return await untilStopped(gateway.stop);
+  } catch (error) {
+    if (!(error instanceof CannotRun)) throw error;
+    process.stderr.write(`The gateway cannot run: ${messageOf(error)}\n`);
+    return CANNOT_RUN;
+  }
+};
+
+/** What a person who starts the gateway should know at once. */
+async function noticesFor({ issues, source, path, config }: LoadedConfig, { stateDir, variables }: Environment): Promise<string[]> {
+  const notices: string[] = [];
+  if (issues.length > 0) notices.push(`attention: ${path} is not valid (${issues[0]?.message ?? ''}); running ${source === 'defaults' ? 'the defaults' : 'its last good revision'}. Check it with: clawdbot config validate`);
+  const { createModels } = await import('../adapters/models/catalog.ts');
+  const models = createModels({ config, stateDir, providerKeys: providerKeysIn(variables), clock: systemClock, log: silentLog });
+  const agentId = defaultAgentId(config);
+  const [primary] = modelChain(config, agentId, null);
+  if (!primary) return notices;
+  if (primary.writtenAs !== undefined) notices.push(`model: "${primary.writtenAs}" is served as ${primary.provider}/${primary.model}`);
+  try {
+    await models.endpointsFor(primary.provider, agentId);
+  } catch (error) {
+    notices.push(`attention: ${messageOf(error)}`);
+  }
+  return notices;
+}
+
+/** Runs until SIGTERM or SIGINT has been answered by a clean stop; a second signal ends at once. */
+function untilStopped(stop: (reason: string) => Promise<void>): Promise<number> {
+  return new Promise((resolve) => {
+    let stopping = false;
+    const onSignal = () => {
+      if (stopping) process.exit(1);
+      stopping = true;
+      stop('gateway stopping').then(
+        () => resolve(0),
+        (error: unknown) => {
+          process.stderr.write(`the stop failed: ${messageOf(error)}\n`);
+          resolve(1);
+        },
+      );
+    };
+    process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  });
+}
+
+async function stopProcess(pid: number, timeoutMs: number): Promise<boolean> {
+  const born = startTimeOf(pid);
+  process.kill(pid, 'SIGTERM');
+  const until = systemClock.elapsed() + timeoutMs;
+  while (systemClock.elapsed() < until) {
+    if (startTimeOf(pid) !== born) return true;
+    await systemClock.sleep(50);
+  }
+  return false;
+}
+
+const runSimulator: CliWorld['runSimulator'] = async ({ port, scenario, onReady }) => {
+  const { startSimulator } = await import('../adapters/models/simulator/server.ts');
+  const { GREETER } = await import('../adapters/models/simulator/scenario.ts');
+  const { default: JSON5 } = await import('json5');
+  const file = scenario === undefined ? GREETER : JSON5.parse(readFileSync(scenario, 'utf8'));
+  const simulator = await startSimulator({ scenario: file, port, clock: systemClock });
+  onReady(simulator.url);
+  return untilStopped(simulator.close);
+};

@@ -1,0 +1,344 @@
+// The gateway process: composition root. Opens the state, settles what a predecessor left, then opens the doors.
+
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Worker } from 'node:worker_threads';
+import { loadConfig, ownToken, storedSecret } from '../adapters/config/load.ts';
+import { createSandboxPicker, describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
+import { connectToThread, type ThreadStore } from '../adapters/store/clients.ts';
+import type { StoreThreadOptions } from '../adapters/store/thread-server.ts';
+import { type LoadedConfig, secretsIn } from '../domain/config.ts';
+import type { RunEnded, SealedEvent } from '../domain/event.ts';
+import { laneLimits } from '../domain/lane.ts';
+import { sandboxChoice } from '../domain/tool.ts';
+import type { WorkerToGateway } from '../domain/worker-frame.ts';
+import { createHttpDoor } from '../doors/http.ts';
+import { type Listening, listen } from '../doors/listen.ts';
+import { protocolMethods } from '../doors/protocol3/methods.ts';
+import { createPresence } from '../doors/protocol3/presence.ts';
+import { createRunEvents } from '../doors/protocol3/run-events.ts';
+import { createRpc } from '../doors/rpc.ts';
+import { createWsDoor } from '../doors/ws.ts';
+import { methods } from '../features/catalog.ts';
+import { healthBody } from '../features/health/methods.ts';
+import { reapRuns } from '../features/runs/lease-ops.ts';
+import { laneLoads, setLanes } from '../features/runs/ops.ts';
+import { beginGateway, beginWorker, endGateway, endWorker } from '../features/workers/ops.ts';
+import { systemClock } from '../kit/clock.ts';
+import { errorCode, messageOf } from '../kit/fault.ts';
+import { newId, sha256Hex } from '../kit/id.ts';
+import { type DailyLog, openDailyLog } from '../kit/log.ts';
+import { startLoop } from '../kit/loop.ts';
+import { createMetrics, observe } from '../kit/metrics.ts';
+import { killLeftover, startTimeOf } from '../kit/process-ref.ts';
+import { createScrub } from '../kit/scrub.ts';
+import type { Gateway } from '../ports/method.ts';
+import { createEndWaiters } from './end-waiters.ts';
+import { entryPath } from './entry.ts';
+import { type Environment, providerKeysIn } from './environment.ts';
+import { chooseLogDir } from './log-dir.ts';
+import { VERSION } from './version.ts';
+import { startWorkerPool } from './worker-pool.ts';
+
+const WORKSPACE_ID = 'default';
+const REAP_EVERY_MS = 1000;
+const HEALTH_FOR_MS = 2000;
+const HEALTH_DIRTY_FOR_MS = 50;
+const MAX_SOCKET_PATH = 100;
+
+/** The gateway cannot run here as things are: exit code 78, so that a service manager does not start it again and again. */
+export class CannotRun extends Error {}
+
+export interface GatewayOptions {
+  readonly environment: Environment;
+  readonly port?: number;
+  readonly bind?: 'loopback' | 'lan';
+  /** Worker processes to keep warm. */
+  readonly workers?: number;
+}
+
+export interface RunningGateway {
+  readonly port: number;
+  readonly url: string;
+  readonly config: () => LoadedConfig;
+  readonly logFile: () => string;
+  readonly workers: () => readonly { readonly id: string; readonly pid: number }[];
+  readonly stop: (reason: string) => Promise<void>;
+}
+
+/** Starts everything. @throws CannotRun with a sentence for the user */
+export async function startGateway({ environment, port, bind, workers = 1 }: GatewayOptions): Promise<RunningGateway> {
+  const clock = systemClock;
+  const { stateDir, home } = environment;
+  prepareState(stateDir);
+  const startedAt = clock.now();
+  const gatewayId = newId('gw', startedAt);
+  const loaded = guarded('read the configuration', () => loadConfig({ path: environment.configPath, stateDir, variables: environment.variables }));
+  const { config } = loaded;
+  const token = environment.token ?? config.gateway.auth.token ?? guarded('make a token', () => ownToken(stateDir));
+  const password = environment.password ?? config.gateway.auth.password;
+  const gatewaySecret = guarded('make a secret', () => storedSecret(stateDir, 'device-secret'));
+  const providerKeys = providerKeysIn(environment.variables);
+  const secrets = [...secretsIn(config), token, gatewaySecret, ...(password ? [password] : []), ...Object.values(providerKeys)];
+  const scrub = createScrub(secrets, config.logging.redactPatterns.map((source) => new RegExp(source, 'g')));
+  const logDir = guarded('open the log folder', () => chooseLogDir({ configured: config.logging.dir, stateDir, defaultState: environment.defaultState }));
+  const log = openDailyLog({ dir: logDir, level: config.logging.level, retentionDays: config.logging.retentionDays, scrub, clock });
+  const metrics = createMetrics();
+  const endWaiters = createEndWaiters();
+  const presence = createPresence({ clock, version: environment.version ?? VERSION });
+
+  const runEvents = createRunEvents({ clock, broadcast: (event, payload, options) => ws.broadcast(event, payload, options) });
+  const onEvents = (events: readonly SealedEvent[]) => {
+    health.dirty();
+    for (const event of events) {
+      runEvents.onEvent(event);
+      if (event.body.kind === 'run.ended') {
+        metrics.runsEnded.inc({ state: event.body.state });
+        if (event.runKey !== null) endWaiters.ended(event.runKey, event.body satisfies RunEnded);
+      }
+    }
+  };
+  // The store may tell of events before the doors stand: those wait.
+  const early: SealedEvent[] = [];
+  let hear = (events: readonly SealedEvent[]): void => {
+    early.push(...events);
+  };
+  const { store, socketPath } = await openStore(stateDir, (events) => hear(events), (op, ok, seconds) => metrics.storeOps.observe({ op, ok: String(ok) }, seconds));
+  const pickSandbox = createLazySandbox();
+
+  const { leftovers, resumed } = await store.call(beginGateway, { workspaceId: WORKSPACE_ID, gatewayId, pid: process.pid, pidStarted: startTimeOf(process.pid) });
+  const killed = leftovers.filter(killLeftover).length;
+  if (leftovers.length > 0) log.info({ leftovers: leftovers.length, killed, resumed }, 'settled what the last gateway left: its runs go on from their last durable step');
+  await store.call(setLanes, { workspaceId: WORKSPACE_ID, slots: laneLimits(config) });
+
+  const onFrame = (frame: WorkerToGateway) => {
+    if (frame.kind === 'delta') runEvents.onDelta(frame);
+    else if (frame.kind === 'tool') runEvents.onTool(frame);
+    else if (frame.kind === 'stats') for (const observation of frame.observations) observe(metrics, observation);
+    else {
+      ready.worker = true;
+      health.dirty();
+    }
+  };
+  const ready = { worker: false, stopping: false };
+  const pool = startWorkerPool({
+    count: workers,
+    clock,
+    log,
+    onFrame,
+    settings: { storeSocket: socketPath, stateDir, config, secrets, providerKeys, home, logDir },
+    onBorn: async ({ workerId, credential, pid, pidStarted }) => {
+      store.admit(workerId, credential);
+      await store.call(beginWorker, { workspaceId: WORKSPACE_ID, gatewayId, workerId, pid, pidStarted });
+    },
+    onGone: async (workerId, end) => {
+      if (end === 'died') metrics.workerDeaths.inc();
+      store.dismiss(workerId);
+      const { leftovers: processes, requeued } = await store.call(endWorker, { workerId, end });
+      processes.forEach(killLeftover);
+      if (requeued > 0) log.info({ worker: workerId, requeued }, 'runs of a gone worker are queued again');
+    },
+  });
+
+  const gateway: Gateway = {
+    version: environment.version ?? VERSION,
+    pid: process.pid,
+    startedAt,
+    stateDir,
+    config: () => loaded,
+    logFile: log.file,
+    presence: presence.list,
+    sandbox: (agentId) => pickSandbox.describe(agentId, loaded),
+    workers: pool.list,
+    abortLive: pool.abort,
+    whenEnded: endWaiters.whenEnded,
+    healthBody: () => health.body(),
+  };
+  const world = { store, gateway, clock };
+  const health = createHealthSnapshot(() => healthBody({ ...world, workspaceId: WORKSPACE_ID }), clock.now);
+  const rpc = createRpc({ methods: [...protocolMethods(runEvents), ...methods], world, log, metrics });
+  const sharedSecrets = () => ({ mode: config.gateway.auth.mode, token, password });
+  const ws = createWsDoor({
+    rpc,
+    presence,
+    clock,
+    log,
+    metrics,
+    handshake: { store, clock, workspaceId: WORKSPACE_ID, secrets: sharedSecrets, gatewaySecret },
+    helloParts: async () => ({
+      server: { version: gateway.version, host: presence.list()[0]?.['host'] },
+      health: `{"ok":true,"ts":${clock.now()},"durationMs":0,${await health.body()}}`,
+      snapshot: helloSnapshot(loaded, stateDir, clock.now() - startedAt),
+    }),
+  });
+
+  hear = onEvents;
+  onEvents(early);
+
+  const loopDelay = monitorEventLoopDelay({ resolution: 20 });
+  loopDelay.enable();
+  const allowedOrigins = () => config.gateway.allowedOrigins;
+  const app = createHttpDoor({
+    rpc,
+    workspaceId: WORKSPACE_ID,
+    secrets: sharedSecrets,
+    allowedOrigins,
+    metrics,
+    readiness: () => ({ ready: ready.worker && !ready.stopping, waitingFor: ready.stopping ? ['stopping'] : ready.worker ? [] : ['worker'] }),
+    beforeScrape: async () => {
+      for (const { name, queued, active } of await store.call(laneLoads, { workspaceId: WORKSPACE_ID })) {
+        metrics.runsQueued.set({ lane: name }, queued);
+        metrics.runsActive.set({ lane: name }, active);
+      }
+      for (const quantile of [50, 99]) metrics.loopDelay.set({ quantile: String(quantile / 100) }, loopDelay.percentile(quantile) / 1e9);
+      loopDelay.reset();
+    },
+  });
+  const wantedPort = port ?? environment.port ?? config.gateway.port;
+  let listening: Listening;
+  try {
+    listening = await listen({ app, ws, hosts: hostsOf(bind ?? config.gateway.bind), port: wantedPort, allowedOrigins });
+  } catch (error) {
+    await pool.drain(0);
+    await store.close();
+    if (errorCode(error) === 'EADDRINUSE') throw new CannotRun(`port ${wantedPort} is in use: another program, or another gateway, listens there. Stop it or choose another port with --port or gateway.port`);
+    throw new CannotRun(`cannot listen on port ${wantedPort}: ${messageOf(error)}`);
+  }
+  writeFileSync(join(stateDir, 'gateway.json'), JSON.stringify({ pid: process.pid, pidStarted: startTimeOf(process.pid), port: listening.port, startedAt, version: gateway.version }), { mode: 0o600 });
+  const reaper = startLoop({
+    name: 'reap',
+    everyMs: REAP_EVERY_MS,
+    clock,
+    log,
+    run: async () => {
+      for (const workerId of await store.call(reapRuns, { workspaceId: WORKSPACE_ID })) {
+        log.warn({ worker: workerId }, 'a worker let its leases run out; it is stopped');
+        pool.kill(workerId);
+      }
+    },
+  });
+  report(log, loaded, listening.port);
+
+  const stop = async (reason: string) => {
+    ready.stopping = true;
+    log.info({ reason }, 'stopping');
+    ws.close(reason);
+    await reaper.stop();
+    await pool.drain(config.gateway.drainSeconds * 1000);
+    listening.close();
+    ws.terminate();
+    await store.call(endGateway, { workspaceId: WORKSPACE_ID, gatewayId, pid: process.pid }).catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the stop could not be recorded'));
+    await store.close();
+    loopDelay.disable();
+    log.info({}, 'stopped');
+    log.flush();
+  };
+  return { port: listening.port, url: `ws://127.0.0.1:${listening.port}`, config: () => loaded, logFile: log.file, workers: pool.list, stop };
+}
+
+/** Makes the state folder, private to its owner. */
+function prepareState(stateDir: string): void {
+  guarded('use the state folder', () => {
+    for (const dir of [stateDir, join(stateDir, 'run'), join(stateDir, 'config'), join(stateDir, 'credentials')]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+    chmodSync(stateDir, 0o700);
+  });
+}
+
+function guarded<T>(what: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM') throw new CannotRun(`cannot ${what}: no right to write (${messageOf(error)}). Make it writable for this user or set CLAWDBOT_STATE_DIR`);
+    if (code === 'ENOSPC') throw new CannotRun(`cannot ${what}: the disk is full (${messageOf(error)}). Free some space and start again`);
+    throw new CannotRun(`cannot ${what}: ${messageOf(error)}`);
+  }
+}
+
+async function openStore(
+  stateDir: string,
+  onEvents: (events: readonly SealedEvent[]) => void,
+  onTimed: (op: string, ok: boolean, seconds: number) => void,
+): Promise<{ store: ThreadStore; socketPath: string }> {
+  const path = join(stateDir, 'gateway.sqlite');
+  const socketPath = socketPathFor(stateDir);
+  const thread = new Worker(entryPath('store'), { workerData: { path, socketPath } satisfies StoreThreadOptions, execArgv: [] });
+  try {
+    return { store: await connectToThread(thread, { onEvents }, onTimed), socketPath };
+  } catch (error) {
+    await thread.terminate();
+    throw new CannotRun(storeProblem(errorCode(error), path, messageOf(error)));
+  }
+}
+
+function storeProblem(code: string, path: string, message: string): string {
+  if (code === 'LOCKED') return `another gateway is running on this state (${message}). Stop it with: clawdbot gateway stop`;
+  if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) return `the store ${path} is damaged (${message}). Nothing was changed. Put back a backup, or move the file away to begin anew`;
+  if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'SQLITE_IOERR_WRITE' || code === 'SQLITE_IOERR_SHMSIZE') return `the disk that holds ${path} is full. Nothing was lost. Free some space and start again`;
+  if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN') || code === 'EROFS' || code === 'EACCES') return `the store ${path} cannot be written (${message}). Make its folder writable for this user or set CLAWDBOT_STATE_DIR`;
+  return `the store ${path} cannot be opened: ${message}`;
+}
+
+/** In the state folder, or for long paths (a socket's name may have about 100 characters) in a private temporary folder. */
+function socketPathFor(stateDir: string): string {
+  const usual = join(stateDir, 'run', 'store.sock');
+  if (usual.length <= MAX_SOCKET_PATH) return usual;
+  const dir = `/tmp/clawdbot-${process.getuid?.() ?? 0}-${sha256Hex(stateDir).slice(0, 12)}`;
+  guarded('make a folder for the store socket', () => {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    chmodSync(dir, 0o700); // fails when it is somebody else's
+  });
+  return join(dir, 'store.sock');
+}
+
+function hostsOf(bind: string): readonly string[] {
+  return bind === 'loopback' ? ['127.0.0.1', '::1'] : ['0.0.0.0', '::'];
+}
+
+/** Probed in the background: a start does not wait for it. */
+function createLazySandbox() {
+  let pick: SandboxPicker | undefined;
+  void createSandboxPicker().then((picker) => {
+    pick = picker;
+  });
+  return {
+    describe: (agentId: string, { config }: LoadedConfig) => (pick ? describeSandbox(pick(sandboxChoice(config, agentId))) : { level: 'probing' }),
+  };
+}
+
+/** A body that is computed again at most every 50 ms after something happened, every 2 s otherwise. */
+function createHealthSnapshot(compute: () => Promise<string>, now: () => number) {
+  let body: Promise<string> | undefined;
+  let at = 0;
+  let isDirty = true;
+  return {
+    dirty: () => {
+      isDirty = true;
+    },
+    body: (): Promise<string> => {
+      const age = now() - at;
+      if (body && age < (isDirty ? HEALTH_DIRTY_FOR_MS : HEALTH_FOR_MS)) return body;
+      at = now();
+      isDirty = false;
+      const fresh = compute();
+      fresh.catch(() => {
+        body = undefined;
+      });
+      body = fresh;
+      return fresh;
+    },
+  };
+}
+
+function helloSnapshot({ path, config }: LoadedConfig, stateDir: string, uptimeMs: number) {
+  const defaultAgentId = config.agents.list.find((agent) => agent.default)?.id ?? config.agents.list[0]?.id ?? 'main';
+  const { mainKey, scope } = config.session;
+  return { uptimeMs, configPath: path, stateDir, sessionDefaults: { defaultAgentId, mainKey, mainSessionKey: `agent:${defaultAgentId}:${mainKey}`, scope } };
+}
+
+function report(log: DailyLog, { source, issues, warnings }: LoadedConfig, port: number): void {
+  log.info({ port, pid: process.pid, config: source }, 'gateway ready');
+  for (const { path, message } of issues) log.warn({ path, problem: message }, `the configuration file is not valid; the gateway runs ${source === 'defaults' ? 'the defaults' : 'its last good revision'}`);
+  for (const { path, message } of warnings) log.info({ path, problem: message }, 'configuration');
+}

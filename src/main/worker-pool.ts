@@ -1,0 +1,109 @@
+// Keeps the warm worker processes alive: starts them, hears them, replaces the dead, drains them at the end.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import type { GatewayToWorker, WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
+import type { ProcessRef } from '../features/workers/ops.ts';
+import type { Clock } from '../kit/clock.ts';
+import { messageOf } from '../kit/fault.ts';
+import { newId, newSecret } from '../kit/id.ts';
+import type { Log } from '../kit/log.ts';
+import { killGroup, startTimeOf } from '../kit/process-ref.ts';
+import { entryPath } from './entry.ts';
+import { workerEnvironment } from './environment.ts';
+
+interface WorkerPoolOptions {
+  readonly count: number;
+  readonly settings: Omit<WorkerSettings, 'workerId' | 'storeCredential'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onFrame: (frame: WorkerToGateway) => void;
+  /** Registers the worker in the store and lets it connect. */
+  readonly onBorn: (worker: ProcessRef & { readonly workerId: string; readonly credential: string }) => Promise<void>;
+  /** Settles what a dead worker held. */
+  readonly onGone: (workerId: string, end: 'died' | 'drained') => Promise<void>;
+}
+
+interface Member {
+  readonly id: string;
+  readonly child: ChildProcess;
+  readonly startedAt: number;
+  readonly gone: Promise<void>;
+}
+
+const QUICK_DEATH_MS = 5000;
+const LONGEST_PAUSE_MS = 5000;
+const DRAIN_MARGIN_MS = 3000;
+
+export type WorkerPool = ReturnType<typeof startWorkerPool>;
+
+export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, onGone }: WorkerPoolOptions) {
+  const members = new Map<string, Member>();
+  let stopping = false;
+  let deaths = 0;
+  let quickDeaths = 0;
+
+  const start = async (): Promise<void> => {
+    const id = newId('worker', clock.now());
+    const credential = newSecret(32);
+    const child = fork(entryPath('worker'), [], { execArgv: [], env: workerEnvironment(), stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    child.on('message', (frame: WorkerToGateway) => onFrame(frame));
+    child.on('error', (error) => log.error({ worker: id, error: messageOf(error) }, 'a worker process failed'));
+    const startedAt = clock.now();
+    const gone = new Promise<void>((resolve) => {
+      child.once('exit', (code, signal) => {
+        members.delete(id);
+        const end = stopping ? 'drained' : 'died';
+        if (end === 'died') log.warn({ worker: id, code, signal }, 'a worker died; its runs go on with the next one');
+        onGone(id, end)
+          .catch((error: unknown) => log.error({ worker: id, error: messageOf(error) }, 'the runs of a dead worker wait for their leases to end'))
+          .finally(resolve);
+        if (!stopping) replace(clock.now() - startedAt);
+      });
+    });
+    members.set(id, { id, child, startedAt, gone });
+    const pid = child.pid;
+    if (pid === undefined) return;
+    await onBorn({ workerId: id, credential, pid, pidStarted: startTimeOf(pid) });
+    tell(child, { kind: 'configure', settings: { ...settings, workerId: id, storeCredential: credential } });
+  };
+
+  const replace = (livedMs: number) => {
+    deaths += 1;
+    quickDeaths = livedMs < QUICK_DEATH_MS ? quickDeaths + 1 : 0;
+    const pauseMs = quickDeaths < 3 ? 0 : Math.min(LONGEST_PAUSE_MS, 250 * 2 ** (quickDeaths - 3));
+    void clock.sleep(pauseMs).then(() => (stopping ? undefined : begin()));
+  };
+
+  const begin = () =>
+    start().catch((error: unknown) => {
+      log.error({ error: messageOf(error) }, 'a worker could not be started');
+    });
+
+  for (let i = 0; i < count; i++) void begin();
+
+  return {
+    list: () => [...members.values()].map(({ id, child, startedAt }) => ({ id, pid: child.pid ?? 0, startedAt, deaths })),
+    abort: (runIds: readonly string[]) => {
+      for (const { child } of members.values()) for (const runId of runIds) tell(child, { kind: 'abort', runId });
+    },
+    /** For a worker whose leases ran out: it hangs. */
+    kill: (workerId: string) => {
+      const pid = members.get(workerId)?.child.pid;
+      if (pid !== undefined) killGroup(pid, 'SIGKILL');
+    },
+    drain: async (graceMs: number) => {
+      stopping = true;
+      const all = Promise.all([...members.values()].map(({ gone }) => gone));
+      for (const { child } of members.values()) tell(child, { kind: 'drain', graceMs });
+      const late = setTimeout(() => {
+        for (const { child } of members.values()) child.kill('SIGKILL');
+      }, graceMs + DRAIN_MARGIN_MS);
+      await all;
+      clearTimeout(late);
+    },
+  };
+}
+
+function tell(child: ChildProcess, frame: GatewayToWorker): void {
+  if (child.connected) child.send(frame);
+}
