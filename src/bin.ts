@@ -3,7 +3,9 @@
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 18) || major === 23) {
-  process.stderr.write(`clawdbot needs Node 22.18 or newer (not 23); this is ${process.versions.node}. In a clone, npm install brings Node 24 and npx uses it.\n`);
+  process.stderr.write(
+    `clawdbot needs Node 22.18 or newer (not 23); this is ${process.versions.node}. In a clone, npm install brings Node 24 and npx uses it.\n`,
+  );
   process.exit(1);
 }
 const { runCli } = await import('./doors/cli/program.ts');

@@ -80,9 +80,7 @@ export const ConfigSchema = section({
   ),
   auth: withDefaults(
     section({
-      profiles: z
-        .record(z.string(), section({ provider: z.string(), mode: z.enum(['api_key', 'oauth', 'token']), email: z.string().optional() }))
-        .default({}),
+      profiles: z.record(z.string(), section({ provider: z.string(), mode: z.enum(['api_key', 'oauth', 'token']), email: z.string().optional() })).default({}),
       order: z.record(z.string(), z.array(z.string())).default({}),
     }),
   ),

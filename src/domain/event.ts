@@ -1,7 +1,7 @@
 // What happened, in the order of its commit. Streams are per run and per session; sealedSeq is the public cursor.
 
-import type { EntryUsage } from './transcript.ts';
 import type { AttemptEnd, TerminalState } from './run.ts';
+import type { EntryUsage } from './transcript.ts';
 
 export interface RunQueued {
   readonly kind: 'run.queued';

@@ -27,10 +27,7 @@ export const FAULT_CODES = {
   'auth.not_paired': { wire: 'NOT_PAIRED', http: 401, retry: 'never', say: ({ reason }) => String(reason) },
   'agent.unknown': invalid(404, ({ agentId }) => `unknown agent id "${String(agentId)}"`),
   'agent.no_session': invalid(400, () => 'Pass --to <E.164>, --session-id, or --agent to choose a session'),
-  'agent.key_mismatch': invalid(
-    400,
-    ({ agentId, keyAgentId }) => `agent "${String(agentId)}" does not match session key agent "${String(keyAgentId)}"`,
-  ),
+  'agent.key_mismatch': invalid(400, ({ agentId, keyAgentId }) => `agent "${String(agentId)}" does not match session key agent "${String(keyAgentId)}"`),
   'session.not_found': invalid(404, ({ key }) => `No session found: ${String(key)}`),
   'session.key_invalid': invalid(400, ({ key }) => `session key "${String(key)}" is not valid: use main, agent:<id>:<name> or a plain name`),
   'run.not_found': invalid(404, ({ id }) => `no run "${String(id)}": list runs with the method runs.list`),

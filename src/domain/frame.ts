@@ -56,9 +56,7 @@ export const ConnectParams = z.strictObject({
   pathEnv: z.string().optional(),
   role: z.string().optional(),
   scopes: z.array(text).optional(),
-  device: z
-    .strictObject({ id: text, publicKey: text, signature: text, signedAt: z.int().min(0), nonce: text.optional() })
-    .optional(),
+  device: z.strictObject({ id: text, publicKey: text, signature: text, signedAt: z.int().min(0), nonce: text.optional() }).optional(),
   auth: z.strictObject({ token: z.string().optional(), password: z.string().optional() }).optional(),
   locale: z.string().optional(),
   userAgent: z.string().optional(),

@@ -86,9 +86,7 @@ interface Tokens {
 
 export function costOf(tokens: Tokens, price: Price | null): number | null {
   if (price === null) return null;
-  return (
-    (tokens.input * price.input + tokens.output * price.output + tokens.cacheRead * price.cacheRead + tokens.cacheWrite * price.cacheWrite) / 1e6
-  );
+  return (tokens.input * price.input + tokens.output * price.output + tokens.cacheRead * price.cacheRead + tokens.cacheWrite * price.cacheWrite) / 1e6;
 }
 
 const TRIES_PER_MODEL = 4;

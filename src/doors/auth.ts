@@ -11,9 +11,14 @@ export interface SharedSecrets {
   readonly password: string | undefined;
 }
 
-export type SharedAuth = { readonly ok: true } | { readonly ok: false; readonly reason: 'token_missing' | 'token_mismatch' | 'password_missing' | 'password_mismatch' };
+export type SharedAuth =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: 'token_missing' | 'token_mismatch' | 'password_missing' | 'password_mismatch' };
 
-export function checkSharedSecret({ mode, token, password }: SharedSecrets, given: { readonly token?: string | undefined; readonly password?: string | undefined }): SharedAuth {
+export function checkSharedSecret(
+  { mode, token, password }: SharedSecrets,
+  given: { readonly token?: string | undefined; readonly password?: string | undefined },
+): SharedAuth {
   if (mode === 'password' && password !== undefined) {
     if (!given.password) return { ok: false, reason: 'password_missing' };
     return secretsEqual(given.password, password) ? { ok: true } : { ok: false, reason: 'password_mismatch' };
@@ -51,7 +56,16 @@ export function deviceProblem({ device, params, role, nonce, local, now }: Signe
   if (device.nonce === undefined && !local) return 'device nonce required';
   if (device.nonce !== undefined && device.nonce !== nonce) return 'device nonce mismatch';
   const version = device.nonce === undefined ? 'v1' : 'v2';
-  const fields = [version, device.id, params.client.id, params.client.mode, role, (params.scopes ?? []).join(','), String(device.signedAt), params.auth?.token ?? ''];
+  const fields = [
+    version,
+    device.id,
+    params.client.id,
+    params.client.mode,
+    role,
+    (params.scopes ?? []).join(','),
+    String(device.signedAt),
+    params.auth?.token ?? '',
+  ];
   const payload = (device.nonce === undefined ? fields : [...fields, device.nonce]).join('|');
   try {
     const key = createPublicKey({ key: Buffer.concat([ED25519_PREFIX, raw]), format: 'der', type: 'spki' });
@@ -88,4 +102,3 @@ function isOwnHost(host: string | undefined): boolean {
   const name = (host ?? '').replace(/:\d+$/, '').toLowerCase();
   return name === 'localhost' || /^\d+\.\d+\.\d+\.\d+$/.test(name) || /^\[[0-9a-f:.]+\]$/.test(name);
 }
-

@@ -24,7 +24,8 @@ interface HttpDoorOptions {
 export function createHttpDoor({ rpc, workspaceId, secrets, allowedOrigins, metrics, readiness, beforeScrape }: HttpDoorOptions): Hono {
   const app = new Hono();
   app.use(async (c, next) => {
-    if (!isTrustedOrigin(c.req.header('origin'), c.req.header('host'), allowedOrigins())) return c.json(errorBody('forbidden', 'this origin or host is not allowed'), 403);
+    if (!isTrustedOrigin(c.req.header('origin'), c.req.header('host'), allowedOrigins()))
+      return c.json(errorBody('forbidden', 'this origin or host is not allowed'), 403);
     await next();
     c.header('x-content-type-options', 'nosniff');
     return undefined;
@@ -39,28 +40,34 @@ export function createHttpDoor({ rpc, workspaceId, secrets, allowedOrigins, metr
     await beforeScrape();
     return c.text(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType });
   });
-  app.post('/rpc/:method', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: (c) => c.json(errorBody('too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`), 413) }), async (c) => {
-    if (!checkBearer(secrets(), c.req.header('authorization'))) return unauthorized(c);
-    let params: unknown;
-    try {
-      const text = await c.req.text();
-      params = text === '' ? {} : JSON.parse(text);
-    } catch {
-      return c.json(errorBody('INVALID_REQUEST', 'the body is not JSON'), 400);
-    }
-    const principal: Principal = { workspaceId, actor: 'token:http', role: 'operator', scopes: ['operator.admin'] };
-    let later: Promise<LaterReply> | undefined;
-    const result = await rpc.call(c.req.param('method'), params, {
-      principal,
-      replyLater: (promise) => {
-        later = promise;
-      },
-    });
-    if (!result.ok) return c.json({ ok: false, error: result.error }, result.httpStatus as 400); // a status of the fault table
-    if (!later) return c.body(`{"ok":true,"payload":${result.payload}}`, 200, { 'content-type': 'application/json' });
-    const final = await later;
-    return final.ok ? c.json({ ok: true, payload: final.payload }) : c.json({ ok: false, payload: final.payload, error: { code: 'UNAVAILABLE', message: final.message } }, 502);
-  });
+  app.post(
+    '/rpc/:method',
+    bodyLimit({ maxSize: MAX_BODY_BYTES, onError: (c) => c.json(errorBody('too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`), 413) }),
+    async (c) => {
+      if (!checkBearer(secrets(), c.req.header('authorization'))) return unauthorized(c);
+      let params: unknown;
+      try {
+        const text = await c.req.text();
+        params = text === '' ? {} : JSON.parse(text);
+      } catch {
+        return c.json(errorBody('INVALID_REQUEST', 'the body is not JSON'), 400);
+      }
+      const principal: Principal = { workspaceId, actor: 'token:http', role: 'operator', scopes: ['operator.admin'] };
+      let later: Promise<LaterReply> | undefined;
+      const result = await rpc.call(c.req.param('method'), params, {
+        principal,
+        replyLater: (promise) => {
+          later = promise;
+        },
+      });
+      if (!result.ok) return c.json({ ok: false, error: result.error }, result.httpStatus as 400); // a status of the fault table
+      if (!later) return c.body(`{"ok":true,"payload":${result.payload}}`, 200, { 'content-type': 'application/json' });
+      const final = await later;
+      return final.ok
+        ? c.json({ ok: true, payload: final.payload })
+        : c.json({ ok: false, payload: final.payload, error: { code: 'UNAVAILABLE', message: final.message } }, 502);
+    },
+  );
   app.notFound((c) => c.json(errorBody('not_found', `nothing answers ${c.req.method} ${c.req.path}`), 404));
   return app;
 }

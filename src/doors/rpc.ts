@@ -11,7 +11,7 @@ import { type AnyMethod, type MethodContext, PreparedJson } from '../ports/metho
 import { describeIssues } from './protocol3/error-text.ts';
 
 export type RpcResult =
-  | { readonly ok: true; /** JSON text of the payload. */ readonly payload: string }
+  | { readonly ok: true /** JSON text of the payload. */; readonly payload: string }
   | { readonly ok: false; readonly error: WireError; readonly httpStatus: number };
 
 export interface Caller {

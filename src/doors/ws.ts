@@ -32,10 +32,33 @@ interface WsDoorOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   /** The parts of hello-ok that only the gateway knows: server, snapshot without presence, as JSON texts. */
-  readonly helloParts: () => Promise<{ readonly server: Readonly<Record<string, unknown>>; readonly health: string; readonly snapshot: Readonly<Record<string, unknown>> }>;
+  readonly helloParts: () => Promise<{
+    readonly server: Readonly<Record<string, unknown>>;
+    readonly health: string;
+    readonly snapshot: Readonly<Record<string, unknown>>;
+  }>;
 }
 
-const EVENTS = ['connect.challenge', 'agent', 'chat', 'presence', 'tick', 'talk.mode', 'shutdown', 'health', 'heartbeat', 'cron', 'node.pair.requested', 'node.pair.resolved', 'node.invoke.request', 'device.pair.requested', 'device.pair.resolved', 'voicewake.changed', 'exec.approval.requested', 'exec.approval.resolved'];
+const EVENTS = [
+  'connect.challenge',
+  'agent',
+  'chat',
+  'presence',
+  'tick',
+  'talk.mode',
+  'shutdown',
+  'health',
+  'heartbeat',
+  'cron',
+  'node.pair.requested',
+  'node.pair.resolved',
+  'node.invoke.request',
+  'device.pair.requested',
+  'device.pair.resolved',
+  'voicewake.changed',
+  'exec.approval.requested',
+  'exec.approval.resolved',
+];
 const PRESENCE_EVERY_MS = 250;
 
 export type WsDoor = ReturnType<typeof createWsDoor>;
@@ -144,11 +167,15 @@ export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, he
     if (!frame.success) {
       const id = (value as { id?: unknown } | null)?.id; // whatever JSON held
       const message = `invalid request frame: ${describeIssues(frame.error, value)}`;
-      return socket.send(JSON.stringify({ type: 'res', id: typeof id === 'string' && id !== '' ? id : 'invalid', ok: false, error: { code: 'INVALID_REQUEST', message } }));
+      return socket.send(
+        JSON.stringify({ type: 'res', id: typeof id === 'string' && id !== '' ? id : 'invalid', ok: false, error: { code: 'INVALID_REQUEST', message } }),
+      );
     }
     const { id, method, params } = frame.data;
     if (method === 'connect') {
-      return socket.send(JSON.stringify({ type: 'res', id, ok: false, error: { code: 'INVALID_REQUEST', message: 'connect is only valid as the first request' } }));
+      return socket.send(
+        JSON.stringify({ type: 'res', id, ok: false, error: { code: 'INVALID_REQUEST', message: 'connect is only valid as the first request' } }),
+      );
     }
     let later: Promise<LaterReply> | undefined;
     const result = await rpc.call(method, params, {
@@ -164,7 +191,8 @@ export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, he
   server.on('connection', onConnection);
   return {
     /** Takes over a socket whose origin has been checked. */
-    upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => server.handleUpgrade(request, socket, head, (ws) => server.emit('connection', ws, request)),
+    upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      server.handleUpgrade(request, socket, head, (ws) => server.emit('connection', ws, request)),
     broadcast,
     /** Says why, then closes everybody. */
     close: (reason: string) => {

@@ -9,8 +9,7 @@ export type Metrics = ReturnType<typeof createMetrics>;
 export function createMetrics() {
   const registry = new Registry();
   const registers = [registry];
-  const histogram = (name: string, help: string, labelNames: string[]) =>
-    new Histogram({ name, help, labelNames, buckets: SECONDS, registers });
+  const histogram = (name: string, help: string, labelNames: string[]) => new Histogram({ name, help, labelNames, buckets: SECONDS, registers });
   return {
     registry,
     storeOps: histogram('clawdbot_store_op_seconds', 'Time from asking the store to its durable answer', ['op', 'ok']),

@@ -24,8 +24,7 @@ const SHORTEST_SECRET = 8;
  */
 export function createScrub(secrets: readonly string[] = [], patterns: readonly RegExp[] = []): Scrub {
   const exact = [...new Set(secrets)].filter((secret) => secret.length >= SHORTEST_SECRET);
-  const known =
-    exact.length > 0 ? new RegExp(exact.map((secret) => secret.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g') : undefined;
+  const known = exact.length > 0 ? new RegExp(exact.map((secret) => secret.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g') : undefined;
   return (text) => {
     let clean = known ? text.replace(known, MASK) : text;
     for (const shape of SHAPES) clean = clean.replace(shape, MASK);

@@ -1,11 +1,13 @@
 // The command line's composition root: fills the CLI's world, loading the heavy parts only for the verbs that need them.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readConfigFile, existingToken } from '../adapters/config/load.ts';
-import { defaultAgentId, type LoadedConfig } from '../domain/config.ts';
+import { existingToken, readConfigFile } from '../adapters/config/load.ts';
+import { defaultAgentId, type LoadedConfig, parseConfig } from '../domain/config.ts';
 import { modelChain } from '../domain/model.ts';
+import { canonicalSessionKey } from '../domain/session.ts';
+import { WORKSPACE_ID } from '../domain/workspace.ts';
 import type { CliWorld, Profile, Target } from '../doors/cli/world.ts';
 import { systemClock } from '../kit/clock.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
@@ -26,6 +28,7 @@ export function createCliWorld(): CliWorld {
     runGateway,
     runningGateway: (profile) => runningGateway(readEnvironment(profile)),
     stopProcess,
+    offline,
     readConfig: (profile) => {
       const { path, raw, parsed, issues, warnings } = readConfigFile(fileOf(readEnvironment(profile)));
       return { path, exists: raw !== undefined, value: parsed, issues, warnings };
@@ -66,7 +69,13 @@ const runGateway: CliWorld['runGateway'] = async (profile, { onReady, ...options
     const gateway = await startGateway({ environment, ...options });
     const { config } = gateway.config();
     const { model } = config.agents.defaults;
-    onReady({ url: gateway.url, pid: process.pid, model: typeof model === 'string' ? model : model.primary, logFile: gateway.logFile(), notices: await noticesFor(gateway.config(), environment) });
+    onReady({
+      url: gateway.url,
+      pid: process.pid,
+      model: typeof model === 'string' ? model : model.primary,
+      logFile: gateway.logFile(),
+      notices: await noticesFor(gateway.config(), environment),
+    });
     return await untilStopped(gateway.stop);
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
@@ -78,7 +87,10 @@ const runGateway: CliWorld['runGateway'] = async (profile, { onReady, ...options
 /** What a person who starts the gateway should know at once. */
 async function noticesFor({ issues, source, path, config }: LoadedConfig, { stateDir, variables }: Environment): Promise<string[]> {
   const notices: string[] = [];
-  if (issues.length > 0) notices.push(`attention: ${path} is not valid (${issues[0]?.message ?? ''}); running ${source === 'defaults' ? 'the defaults' : 'its last good revision'}. Check it with: clawdbot config validate`);
+  if (issues.length > 0)
+    notices.push(
+      `attention: ${path} is not valid (${issues[0]?.message ?? ''}); running ${source === 'defaults' ? 'the defaults' : 'its last good revision'}. Check it with: clawdbot config validate`,
+    );
   const { createModels } = await import('../adapters/models/catalog.ts');
   const models = createModels({ config, stateDir, providerKeys: providerKeysIn(variables), clock: systemClock, log: silentLog });
   const agentId = defaultAgentId(config);
@@ -111,6 +123,27 @@ function untilStopped(stop: (reason: string) => Promise<void>): Promise<number> 
     process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   });
 }
+
+const offline: CliWorld['offline'] = async (profile) => {
+  const environment = readEnvironment(profile);
+  const path = join(environment.stateDir, 'gateway.sqlite');
+  if (!existsSync(path)) return undefined;
+  const { openSqliteReader } = await import('../adapters/store/sqlite.ts');
+  const { answerHistory, answerSessions } = await import('../features/sessions/methods.ts');
+  const parsed = parseConfig(readConfigFile(fileOf(environment)).parsed ?? {});
+  if (!parsed.ok) return undefined;
+  const { config } = parsed;
+  const { stateDir } = environment;
+  const store = openSqliteReader(path, systemClock);
+  const now = systemClock.now();
+  return {
+    sessions: (activeMinutes) => answerSessions({ store, workspaceId: WORKSPACE_ID, config, stateDir, now }, { activeMinutes }),
+    history: (sessionKey, limit) => {
+      const key = canonicalSessionKey(sessionKey, { defaultAgentId: defaultAgentId(config), mainKey: config.session.mainKey });
+      return answerHistory({ store, workspaceId: WORKSPACE_ID }, { written: sessionKey, key, limit });
+    },
+  };
+};
 
 async function stopProcess(pid: number, timeoutMs: number): Promise<boolean> {
   const born = startTimeOf(pid);

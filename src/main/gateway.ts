@@ -13,6 +13,7 @@ import type { RunEnded, SealedEvent } from '../domain/event.ts';
 import { laneLimits } from '../domain/lane.ts';
 import { sandboxChoice } from '../domain/tool.ts';
 import type { WorkerToGateway } from '../domain/worker-frame.ts';
+import { WORKSPACE_ID } from '../domain/workspace.ts';
 import { createHttpDoor } from '../doors/http.ts';
 import { type Listening, listen } from '../doors/listen.ts';
 import { protocolMethods } from '../doors/protocol3/methods.ts';
@@ -41,7 +42,6 @@ import { chooseLogDir } from './log-dir.ts';
 import { VERSION } from './version.ts';
 import { startWorkerPool } from './worker-pool.ts';
 
-const WORKSPACE_ID = 'default';
 const REAP_EVERY_MS = 1000;
 const HEALTH_FOR_MS = 2000;
 const HEALTH_DIRTY_FOR_MS = 50;
@@ -81,7 +81,10 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   const gatewaySecret = guarded('make a secret', () => storedSecret(stateDir, 'device-secret'));
   const providerKeys = providerKeysIn(environment.variables);
   const secrets = [...secretsIn(config), token, gatewaySecret, ...(password ? [password] : []), ...Object.values(providerKeys)];
-  const scrub = createScrub(secrets, config.logging.redactPatterns.map((source) => new RegExp(source, 'g')));
+  const scrub = createScrub(
+    secrets,
+    config.logging.redactPatterns.map((source) => new RegExp(source, 'g')),
+  );
   const logDir = guarded('open the log folder', () => chooseLogDir({ configured: config.logging.dir, stateDir, defaultState: environment.defaultState }));
   const log = openDailyLog({ dir: logDir, level: config.logging.level, retentionDays: config.logging.retentionDays, scrub, clock });
   const metrics = createMetrics();
@@ -104,12 +107,22 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   let hear = (events: readonly SealedEvent[]): void => {
     early.push(...events);
   };
-  const { store, socketPath } = await openStore(stateDir, (events) => hear(events), (op, ok, seconds) => metrics.storeOps.observe({ op, ok: String(ok) }, seconds));
+  const { store, socketPath } = await openStore(
+    stateDir,
+    (events) => hear(events),
+    (op, ok, seconds) => metrics.storeOps.observe({ op, ok: String(ok) }, seconds),
+  );
   const pickSandbox = createLazySandbox();
 
-  const { leftovers, resumed } = await store.call(beginGateway, { workspaceId: WORKSPACE_ID, gatewayId, pid: process.pid, pidStarted: startTimeOf(process.pid) });
+  const { leftovers, resumed } = await store.call(beginGateway, {
+    workspaceId: WORKSPACE_ID,
+    gatewayId,
+    pid: process.pid,
+    pidStarted: startTimeOf(process.pid),
+  });
   const killed = leftovers.filter(killLeftover).length;
-  if (leftovers.length > 0) log.info({ leftovers: leftovers.length, killed, resumed }, 'settled what the last gateway left: its runs go on from their last durable step');
+  if (leftovers.length > 0)
+    log.info({ leftovers: leftovers.length, killed, resumed }, 'settled what the last gateway left: its runs go on from their last durable step');
   await store.call(setLanes, { workspaceId: WORKSPACE_ID, slots: laneLimits(config) });
 
   const onFrame = (frame: WorkerToGateway) => {
@@ -202,10 +215,17 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   } catch (error) {
     await pool.drain(0);
     await store.close();
-    if (errorCode(error) === 'EADDRINUSE') throw new CannotRun(`port ${wantedPort} is in use: another program, or another gateway, listens there. Stop it or choose another port with --port or gateway.port`);
+    if (errorCode(error) === 'EADDRINUSE')
+      throw new CannotRun(
+        `port ${wantedPort} is in use: another program, or another gateway, listens there. Stop it or choose another port with --port or gateway.port`,
+      );
     throw new CannotRun(`cannot listen on port ${wantedPort}: ${messageOf(error)}`);
   }
-  writeFileSync(join(stateDir, 'gateway.json'), JSON.stringify({ pid: process.pid, pidStarted: startTimeOf(process.pid), port: listening.port, startedAt, version: gateway.version }), { mode: 0o600 });
+  writeFileSync(
+    join(stateDir, 'gateway.json'),
+    JSON.stringify({ pid: process.pid, pidStarted: startTimeOf(process.pid), port: listening.port, startedAt, version: gateway.version }),
+    { mode: 0o600 },
+  );
   const reaper = startLoop({
     name: 'reap',
     everyMs: REAP_EVERY_MS,
@@ -228,7 +248,9 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     await pool.drain(config.gateway.drainSeconds * 1000);
     listening.close();
     ws.terminate();
-    await store.call(endGateway, { workspaceId: WORKSPACE_ID, gatewayId, pid: process.pid }).catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the stop could not be recorded'));
+    await store
+      .call(endGateway, { workspaceId: WORKSPACE_ID, gatewayId, pid: process.pid })
+      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the stop could not be recorded'));
     await store.close();
     loopDelay.disable();
     log.info({}, 'stopped');
@@ -240,7 +262,8 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
 /** Makes the state folder, private to its owner. */
 function prepareState(stateDir: string): void {
   guarded('use the state folder', () => {
-    for (const dir of [stateDir, join(stateDir, 'run'), join(stateDir, 'config'), join(stateDir, 'credentials')]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+    for (const dir of [stateDir, join(stateDir, 'run'), join(stateDir, 'config'), join(stateDir, 'credentials')])
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
     chmodSync(stateDir, 0o700);
   });
 }
@@ -250,7 +273,8 @@ function guarded<T>(what: string, action: () => T): T {
     return action();
   } catch (error) {
     const code = errorCode(error);
-    if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM') throw new CannotRun(`cannot ${what}: no right to write (${messageOf(error)}). Make it writable for this user or set CLAWDBOT_STATE_DIR`);
+    if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM')
+      throw new CannotRun(`cannot ${what}: no right to write (${messageOf(error)}). Make it writable for this user or set CLAWDBOT_STATE_DIR`);
     if (code === 'ENOSPC') throw new CannotRun(`cannot ${what}: the disk is full (${messageOf(error)}). Free some space and start again`);
     throw new CannotRun(`cannot ${what}: ${messageOf(error)}`);
   }
@@ -274,9 +298,12 @@ async function openStore(
 
 function storeProblem(code: string, path: string, message: string): string {
   if (code === 'LOCKED') return `another gateway is running on this state (${message}). Stop it with: clawdbot gateway stop`;
-  if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) return `the store ${path} is damaged (${message}). Nothing was changed. Put back a backup, or move the file away to begin anew`;
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'SQLITE_IOERR_WRITE' || code === 'SQLITE_IOERR_SHMSIZE') return `the disk that holds ${path} is full. Nothing was lost. Free some space and start again`;
-  if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN') || code === 'EROFS' || code === 'EACCES') return `the store ${path} cannot be written (${message}). Make its folder writable for this user or set CLAWDBOT_STATE_DIR`;
+  if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT'))
+    return `the store ${path} is damaged (${message}). Nothing was changed. Put back a backup, or move the file away to begin anew`;
+  if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'SQLITE_IOERR_WRITE' || code === 'SQLITE_IOERR_SHMSIZE')
+    return `the disk that holds ${path} is full. Nothing was lost. Free some space and start again`;
+  if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN') || code === 'EROFS' || code === 'EACCES')
+    return `the store ${path} cannot be written (${message}). Make its folder writable for this user or set CLAWDBOT_STATE_DIR`;
   return `the store ${path} cannot be opened: ${message}`;
 }
 
@@ -339,6 +366,10 @@ function helloSnapshot({ path, config }: LoadedConfig, stateDir: string, uptimeM
 
 function report(log: DailyLog, { source, issues, warnings }: LoadedConfig, port: number): void {
   log.info({ port, pid: process.pid, config: source }, 'gateway ready');
-  for (const { path, message } of issues) log.warn({ path, problem: message }, `the configuration file is not valid; the gateway runs ${source === 'defaults' ? 'the defaults' : 'its last good revision'}`);
+  for (const { path, message } of issues)
+    log.warn(
+      { path, problem: message },
+      `the configuration file is not valid; the gateway runs ${source === 'defaults' ? 'the defaults' : 'its last good revision'}`,
+    );
   for (const { path, message } of warnings) log.info({ path, problem: message }, 'configuration');
 }

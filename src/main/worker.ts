@@ -12,6 +12,7 @@ import { createJobs } from '../adapters/tools/jobs.ts';
 import { type Config, workspaceOf } from '../domain/config.ts';
 import { sandboxChoice } from '../domain/tool.ts';
 import type { GatewayToWorker, WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
+import { WORKSPACE_ID } from '../domain/workspace.ts';
 import type { Assignment } from '../features/runs/lease-ops.ts';
 import { createHistoryCache } from '../features/turns/history-cache.ts';
 import { type Runner, startRunner } from '../features/turns/runner.ts';
@@ -26,7 +27,6 @@ import type { Store } from '../ports/store.ts';
 import { createDeltas } from './deltas.ts';
 import { baseEnvironment, expandHome } from './environment.ts';
 
-const WORKSPACE_ID = 'default';
 const STATS_EVERY_MS = 1000;
 
 const send = (frame: WorkerToGateway) => {
@@ -36,7 +36,10 @@ const send = (frame: WorkerToGateway) => {
 async function configure(settings: WorkerSettings): Promise<Runner> {
   const { workerId, config, stateDir, secrets, home } = settings;
   const clock = systemClock;
-  const scrub = createScrub(secrets, config.logging.redactPatterns.map((source) => new RegExp(source, 'g')));
+  const scrub = createScrub(
+    secrets,
+    config.logging.redactPatterns.map((source) => new RegExp(source, 'g')),
+  );
   const log = openDailyLog({ dir: settings.logDir, level: config.logging.level, retentionDays: config.logging.retentionDays, scrub, clock });
   let runner: Runner | undefined;
   const store = await connectToSocket({

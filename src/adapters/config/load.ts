@@ -19,9 +19,19 @@ const secretPath = (stateDir: string, name: string) => join(stateDir, 'credentia
 const TOKEN = 'gateway-token';
 
 /** Reads the file without changing anything; `config` is undefined when it is missing or not valid. */
-export function readConfigFile({ path, variables }: Pick<LoadOptions, 'path' | 'variables'>): Omit<LoadedConfig, 'config' | 'source'> & Pick<Partial<LoadedConfig>, 'config'> {
+export function readConfigFile({
+  path,
+  variables,
+}: Pick<LoadOptions, 'path' | 'variables'>): Omit<LoadedConfig, 'config' | 'source'> & Pick<Partial<LoadedConfig>, 'config'> {
   let raw: string | undefined;
-  const broken = (issues: readonly ConfigFinding[]) => ({ path, raw, hash: raw === undefined ? undefined : sha256Hex(raw), parsed: undefined, issues, warnings: [] });
+  const broken = (issues: readonly ConfigFinding[]) => ({
+    path,
+    raw,
+    hash: raw === undefined ? undefined : sha256Hex(raw),
+    parsed: undefined,
+    issues,
+    warnings: [],
+  });
   try {
     raw = readText(path);
     if (raw === undefined) return broken([]);

@@ -80,7 +80,8 @@ function fillVariables(value: unknown, variables: Variables): unknown {
     return found;
   };
   const walk = (inner: unknown): unknown => {
-    if (typeof inner === 'string') return inner.replace(/\$(\$?)\{([A-Z_][A-Z0-9_]*)\}/g, (_whole, escaped: string, name: string) => (escaped ? `\${${name}}` : lookUp(name)));
+    if (typeof inner === 'string')
+      return inner.replace(/\$(\$?)\{([A-Z_][A-Z0-9_]*)\}/g, (_whole, escaped: string, name: string) => (escaped ? `\${${name}}` : lookUp(name)));
     if (Array.isArray(inner)) return inner.map(walk);
     if (isObject(inner)) return Object.fromEntries(Object.entries(inner).map(([key, item]) => [key, walk(item)]));
     return inner;

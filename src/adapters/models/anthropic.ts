@@ -58,7 +58,10 @@ export function createAnthropic({ baseUrl, headers, credential, idleMs }: ModelE
 }
 
 function toMessagesRequest({ model, system, tools, messages, maxOutputTokens }: ModelRequest) {
-  const lastTwoUsers = messages.map(({ role }, i) => (role === 'user' ? i : -1)).filter((i) => i >= 0).slice(-2);
+  const lastTwoUsers = messages
+    .map(({ role }, i) => (role === 'user' ? i : -1))
+    .filter((i) => i >= 0)
+    .slice(-2);
   return {
     model,
     max_tokens: maxOutputTokens,
@@ -73,7 +76,8 @@ function toMessagesRequest({ model, system, tools, messages, maxOutputTokens }: 
 function toMessage({ role, parts }: ModelMessage, cached: boolean): Anthropic.MessageParam {
   const content = parts.map(toBlock);
   const last = content.at(-1);
-  if (cached && last && last.type !== 'thinking' && last.type !== 'redacted_thinking') content[content.length - 1] = { ...last, cache_control: CACHE } as typeof last; // the same block, marked
+  if (cached && last && last.type !== 'thinking' && last.type !== 'redacted_thinking')
+    content[content.length - 1] = { ...last, cache_control: CACHE } as typeof last; // the same block, marked
   return { role, content };
 }
 

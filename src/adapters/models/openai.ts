@@ -79,7 +79,9 @@ function toMessages({ role, parts }: ModelMessage): Message[] {
     );
     return [{ role: 'assistant', content: text, ...(calls.length > 0 && { tool_calls: calls }) }];
   }
-  const results: Message[] = parts.flatMap((part) => (part.type === 'tool_result' ? [{ role: 'tool' as const, tool_call_id: part.callId, content: part.text }] : []));
+  const results: Message[] = parts.flatMap((part) =>
+    part.type === 'tool_result' ? [{ role: 'tool' as const, tool_call_id: part.callId, content: part.text }] : [],
+  );
   const images = parts.flatMap((part) =>
     part.type === 'image' ? [{ type: 'image_url' as const, image_url: { url: `data:${part.mimeType};base64,${part.data}` } }] : [],
   );

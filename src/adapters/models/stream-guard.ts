@@ -77,7 +77,8 @@ export function modelFault(error: unknown, idleMs: number): Fault {
     return fault('model.stalled', { idleMs });
   }
   const type = body?.error?.type ?? body?.type ?? '';
-  const code = BY_TYPE[type] ?? (status === undefined ? undefined : BY_STATUS[status]) ?? (status !== undefined && status >= 500 ? 'model.overloaded' : 'model.network');
+  const code =
+    BY_TYPE[type] ?? (status === undefined ? undefined : BY_STATUS[status]) ?? (status !== undefined && status >= 500 ? 'model.overloaded' : 'model.network');
   return fault(code, { reason: messageOf(error), retryAfterMs: retryAfter(headers?.get?.('retry-after') ?? null) });
 }
 

@@ -7,7 +7,21 @@ import { messageOf } from '../../kit/fault.ts';
 import type { Sandbox, SandboxProbe, SandboxRequest } from '../../ports/sandbox.ts';
 
 const SYSTEM_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64'];
-const READABLE_ETC = ['alternatives', 'ca-certificates', 'group', 'host.conf', 'hosts', 'ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'localtime', 'mime.types', 'nsswitch.conf', 'passwd', 'ssl'];
+const READABLE_ETC = [
+  'alternatives',
+  'ca-certificates',
+  'group',
+  'host.conf',
+  'hosts',
+  'ld.so.cache',
+  'ld.so.conf',
+  'ld.so.conf.d',
+  'localtime',
+  'mime.types',
+  'nsswitch.conf',
+  'passwd',
+  'ssl',
+];
 const PROBE_TIMEOUT_MS = 5000;
 
 /** Where the running Node lives, bound so that `node` works inside whatever installed it. */

@@ -1,6 +1,6 @@
 // Brings a SQLite file to the current schema: on a copy, switched by rename, the old file kept until the next good start.
 
-import { existsSync, linkSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, linkSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { heart } from './migrations/0001-heart.ts';
@@ -19,7 +19,10 @@ export const MIGRATIONS: readonly Migration[] = [heart];
  */
 export function migrateFile(path: string, migrations: readonly Migration[] = MIGRATIONS): void {
   const target = migrations.at(-1)?.version ?? 0;
-  if (!existsSync(path)) return apply(path, migrations);
+  if (!existsSync(path)) {
+    apply(path, migrations);
+    return;
+  }
   const current = versionOf(path);
   if (current > target) {
     throw new Error(`the store ${path} has schema ${current}, this program knows ${target}: start the newer version, or put back an older store`);
@@ -53,6 +56,7 @@ function versionOf(path: string): number {
 
 function apply(path: string, migrations: readonly Migration[]): void {
   const db = new Database(path);
+  chmodSync(path, 0o600); // its side files take the same mode
   try {
     db.pragma('journal_mode = DELETE');
     const from = Number(db.pragma('user_version', { simple: true }));

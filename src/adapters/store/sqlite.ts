@@ -6,7 +6,7 @@ import { fault } from '../../domain/fault-codes.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { errorCode, isFault, messageOf } from '../../kit/fault.ts';
 import { newId } from '../../kit/id.ts';
-import { type AnyOp, type Compiled, type OpSteps, type Step, type Tx, txSteps } from '../../ports/store.ts';
+import { type AnyOp, type Compiled, type OpSteps, type Step, type Store, type Tx, txSteps } from '../../ports/store.ts';
 import { migrateFile } from './migrate.ts';
 
 export interface Call {
@@ -49,7 +49,7 @@ export function openSqlite({ path, ops, seal, clock, onCommitted }: EngineOption
   const savepoint = writer.prepare('SAVEPOINT op');
   const release = writer.prepare('RELEASE op');
   const undo = writer.prepare('ROLLBACK TO op');
-  let waiting: Call[] = [];
+  const waiting: Call[] = [];
   let scheduled = false;
   let closed = false;
 
@@ -121,6 +121,19 @@ export function openSqlite({ path, ops, seal, clock, onCommitted }: EngineOption
 }
 
 export type SqliteEngine = ReturnType<typeof openSqlite>;
+
+/** Read ops on a file that no gateway has open, for the command line. Changes nothing. @throws Fault of the op */
+export function openSqliteReader(path: string, clock: Clock): Store {
+  const db = connect(path, true);
+  const prepared: Prepared = new Map();
+  return {
+    call: async (op, args) => {
+      if (op.kind !== 'read') throw fault('store.op_forbidden', { op: op.name });
+      return drive(db, prepared, op.body(openTx(clock), args)) as never; // the op's own result type
+    },
+    close: async () => void db.close(),
+  };
+}
 
 function connect(path: string, readonly: boolean): Database.Database {
   const db = new Database(path, { readonly });

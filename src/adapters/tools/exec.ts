@@ -164,7 +164,10 @@ export function createProcessTool(jobs: Jobs): Tool {
       const { action, sessionId } = parsed.data;
       if (action === 'list') return listJobs(jobs, context.agentId);
       const job = sessionId === undefined ? undefined : jobs.find(sessionId, context.agentId);
-      if (!job) return failed(sessionId === undefined ? `${action} needs sessionId` : `No command "${sessionId}" is known; it may have ended with an earlier worker. Use list.`);
+      if (!job)
+        return failed(
+          sessionId === undefined ? `${action} needs sessionId` : `No command "${sessionId}" is known; it may have ended with an earlier worker. Use list.`,
+        );
       return act(jobs, job, parsed.data, context);
     },
   };
@@ -174,7 +177,9 @@ async function act(jobs: Jobs, job: Job, { action, data, text, eof, offset, limi
   const said = data ?? text ?? '';
   switch (action) {
     case 'poll':
-      return job.state().kind === 'running' ? { text: job.news() || '(no new output)', isError: false, details: { status: 'running', sessionId: job.id } } : report(job, context);
+      return job.state().kind === 'running'
+        ? { text: job.news() || '(no new output)', isError: false, details: { status: 'running', sessionId: job.id } }
+        : report(job, context);
     case 'log': {
       const lines = job.output().split('\n');
       const from = offset ?? 0;

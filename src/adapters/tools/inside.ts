@@ -92,8 +92,10 @@ async function withPlace<T>(area: FileArea, path: string, makeFolders: boolean, 
 /** Goes down to the folder of `target`; answers where a link on the way (or the last name, when it is one) leads. */
 async function walk({ root, forbidden }: FileArea, target: string, path: string, makeFolders: boolean): Promise<{ place: Place } | { goto: string }> {
   const inside = relative(root, target);
-  if (inside === '' || inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) throw refuse(`${path} is outside ${root}, where this agent may work`);
-  if (forbidden.some((folder) => target === folder || target.startsWith(folder + sep))) throw refuse(`${path} belongs to the gateway and is out of reach for agents`);
+  if (inside === '' || inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside))
+    throw refuse(`${path} is outside ${root}, where this agent may work`);
+  if (forbidden.some((folder) => target === folder || target.startsWith(folder + sep)))
+    throw refuse(`${path} belongs to the gateway and is out of reach for agents`);
   const names = inside.split(sep);
   let dir = await open(root, O_RDONLY | O_DIRECTORY);
   let reached = root;

@@ -29,7 +29,13 @@ export interface Job {
 
 export type JobState =
   | { readonly kind: 'running' }
-  | { readonly kind: 'exited'; readonly code: number | null; readonly signal: string | null; readonly reason: 'ended' | 'killed' | 'timeout' | 'not_started'; readonly endedAt: number };
+  | {
+      readonly kind: 'exited';
+      readonly code: number | null;
+      readonly signal: string | null;
+      readonly reason: 'ended' | 'killed' | 'timeout' | 'not_started';
+      readonly endedAt: number;
+    };
 
 /** Told of every process group, so that a successor can kill what a dead worker left. */
 export interface ProcessLedger {

@@ -16,5 +16,8 @@ export async function capOutput(text: string, blobs: Blobs): Promise<Capped> {
   if (text.length <= MAX_CHARS) return { text };
   const blob = await blobs.put(Buffer.from(text, 'utf8'));
   const dropped = text.length - MAX_CHARS;
-  return { text: `${text.slice(0, HEAD_CHARS)}\n[… ${dropped} characters left out; the whole output is ${blob} …]\n${text.slice(HEAD_CHARS - MAX_CHARS)}`, blob };
+  return {
+    text: `${text.slice(0, HEAD_CHARS)}\n[… ${dropped} characters left out; the whole output is ${blob} …]\n${text.slice(HEAD_CHARS - MAX_CHARS)}`,
+    blob,
+  };
 }

@@ -72,11 +72,13 @@ export function connect({ url, token, password, timeoutMs, version, onEvent }: C
               reject(new CallError(`gateway timeout after ${limit}ms`));
             }, limit)
           : undefined;
-      const settled = <T>(settle: (value: T) => void) => (value: T) => {
-        clearTimeout(timer);
-        pending.delete(id);
-        settle(value);
-      };
+      const settled =
+        <T>(settle: (value: T) => void) =>
+        (value: T) => {
+          clearTimeout(timer);
+          pending.delete(id);
+          settle(value);
+        };
       pending.set(id, { expectFinal, resolve: settled(resolve), reject: settled(reject) });
       socket.send(JSON.stringify({ type: 'req', id, method, ...(params !== undefined && { params }) }));
     });

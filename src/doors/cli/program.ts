@@ -2,39 +2,14 @@
 
 import { Command } from 'commander';
 import { messageOf } from '../../kit/fault.ts';
-import { CallError, connect, type GatewayClient } from './client.ts';
+import { CallError, connect } from './client.ts';
+import { CliError, DEFAULT_TIMEOUT_MS, type VerbContext } from './verb.ts';
 import { addAgentVerb } from './verbs/agent.ts';
 import { addConfigVerbs } from './verbs/config.ts';
 import { addGatewayVerbs } from './verbs/gateway.ts';
 import { addLogsVerb } from './verbs/logs.ts';
 import { addViewVerbs } from './verbs/views.ts';
 import type { CliWorld, Profile } from './world.ts';
-
-/** Thrown by verbs: the message goes to stderr as it is, the code is the exit code. */
-export class CliError extends Error {
-  readonly exitCode: number;
-  constructor(message: string, exitCode = 1) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
-
-export interface ConnectFlags {
-  readonly url?: string;
-  readonly token?: string;
-  readonly password?: string;
-  readonly timeout?: string;
-}
-
-/** What a verb gets: the world, and a connection made on demand. */
-export interface VerbContext {
-  readonly world: CliWorld;
-  readonly profile: () => Profile;
-  readonly withGateway: <T>(flags: ConnectFlags, use: (client: GatewayClient) => Promise<T>, onEvent?: (event: string, payload: unknown) => void) => Promise<T>;
-  readonly print: (value: unknown) => void;
-}
-
-const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** Runs one command line. Resolves with the exit code. */
 export async function runCli(argv: readonly string[], world: CliWorld): Promise<number> {
@@ -111,15 +86,6 @@ function timeoutOf(flag: string | undefined): number {
   const ms = flag === undefined ? DEFAULT_TIMEOUT_MS : Number(flag);
   if (!Number.isFinite(ms) || ms <= 0) throw new CliError('--timeout must be a positive number of milliseconds');
   return ms;
-}
-
-/** The connection flags that every verb of the gateway's shares. */
-export function withConnectFlags(command: Command): Command {
-  return command
-    .option('--url <url>', 'WebSocket address of the gateway')
-    .option('--token <token>', 'gateway token')
-    .option('--password <password>', 'gateway password')
-    .option('--timeout <ms>', 'longest wait for an answer', String(DEFAULT_TIMEOUT_MS));
 }
 
 function simulatorHelp(url: string): string {

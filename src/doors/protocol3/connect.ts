@@ -108,7 +108,8 @@ const HINTS: readonly (readonly [(hello: ConnectParams) => boolean, string])[] =
 
 function unauthorized(shared: SharedAuth, hello: ConnectParams): string {
   if (shared.ok) return 'unauthorized';
-  if (shared.reason.startsWith('password')) return `unauthorized: gateway password ${shared.reason.endsWith('missing') ? 'missing' : 'mismatch'} (provide gateway auth password)`;
+  if (shared.reason.startsWith('password'))
+    return `unauthorized: gateway password ${shared.reason.endsWith('missing') ? 'missing' : 'mismatch'} (provide gateway auth password)`;
   const hint = HINTS.find(([applies]) => applies(hello))?.[1] ?? 'provide gateway auth token';
   return `unauthorized: gateway token ${shared.reason === 'token_missing' ? 'missing' : 'mismatch'} (${hint})`;
 }

@@ -45,5 +45,8 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 
 /** Close reasons may hold 123 bytes. */
 export function closeReason(text: string): string {
-  return Buffer.from(text).subarray(0, 123).toString('utf8').replace(/\uFFFD+$/, '');
+  return Buffer.from(text)
+    .subarray(0, 123)
+    .toString('utf8')
+    .replace(/\uFFFD+$/, '');
 }

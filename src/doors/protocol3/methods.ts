@@ -7,7 +7,7 @@ import { abort, submit } from '../../features/runs/methods.ts';
 import { getRun } from '../../features/runs/ops.ts';
 import { resolveKey } from '../../features/sessions/methods.ts';
 import { getSession } from '../../features/sessions/ops.ts';
-import { type AnyMethod, type LaterReply, method, type MethodContext } from '../../ports/method.ts';
+import { type AnyMethod, type LaterReply, type MethodContext, method } from '../../ports/method.ts';
 import type { RunEvents } from './run-events.ts';
 
 const Payload = z.record(z.string(), z.unknown());
@@ -122,7 +122,13 @@ export function protocolMethods(events: Pick<RunEvents, 'alias'>): readonly AnyM
     run: async (context, { runId, timeoutMs = 30_000 }) => {
       const run = await waitForEnd(context, runId, timeoutMs);
       if (!run || !isTerminal(run.state)) return { runId, status: 'timeout' };
-      return { runId, status: wireStatus(run.state), startedAt: run.startedAt, endedAt: run.endedAt, ...(run.outcome?.error && { error: run.outcome.error.message }) };
+      return {
+        runId,
+        status: wireStatus(run.state),
+        startedAt: run.startedAt,
+        endedAt: run.endedAt,
+        ...(run.outcome?.error && { error: run.outcome.error.message }),
+      };
     },
   });
 

@@ -83,7 +83,8 @@ export function createRunEvents({ broadcast, clock }: { readonly broadcast: Broa
 
   const end = (runKey: string, sessionKey: string, state: Follow, { state: outcome, text, error, stopReason }: RunEnded, at: number) => {
     if (outcome === 'succeeded') {
-      if (text !== state.text) agent(runKey, sessionKey, state, 'assistant', { text, delta: text.startsWith(state.text) ? text.slice(state.text.length) : text });
+      if (text !== state.text)
+        agent(runKey, sessionKey, state, 'assistant', { text, delta: text.startsWith(state.text) ? text.slice(state.text.length) : text });
       agent(runKey, sessionKey, state, 'lifecycle', { phase: 'end', endedAt: at });
       chat(runKey, sessionKey, state, { state: 'final', message: message(text) });
     } else if (outcome === 'cancelled') {

@@ -36,11 +36,25 @@ export const modelsList = method({
   run: async ({ gateway }) => {
     const { config } = gateway.config();
     const described = Object.entries(config.models.providers).flatMap(([provider, { models = [] }]) =>
-      models.map(({ id, name, contextWindow, reasoning, input }) => ({ id, name: name ?? id, provider, contextWindow: contextWindow ?? config.agents.defaults.contextTokens, reasoning: reasoning ?? false, input: input ?? ['text'] })),
+      models.map(({ id, name, contextWindow, reasoning, input }) => ({
+        id,
+        name: name ?? id,
+        provider,
+        contextWindow: contextWindow ?? config.agents.defaults.contextTokens,
+        reasoning: reasoning ?? false,
+        input: input ?? ['text'],
+      })),
     );
     const used = agentIds(config)
       .flatMap((agentId) => modelChain(config, agentId, null))
-      .map(({ provider, model }) => ({ id: model, name: model, provider, contextWindow: config.agents.defaults.contextTokens, reasoning: false, input: ['text', 'image'] }));
+      .map(({ provider, model }) => ({
+        id: model,
+        name: model,
+        provider,
+        contextWindow: config.agents.defaults.contextTokens,
+        reasoning: false,
+        input: ['text', 'image'],
+      }));
     const all = [...described, ...used];
     return { models: all.filter(({ provider, id }, i) => all.findIndex((other) => other.provider === provider && other.id === id) === i) };
   },

@@ -15,9 +15,7 @@ const insertDevice = statement<{ id: string; workspaceId: string; publicKey: str
     .values({ id: p.id, workspace_id: p.workspaceId, public_key: p.publicKey, about: p.about, created_at: p.now, approved_at: p.now })
     .onConflict((clash) => clash.column('id').doUpdateSet({ about: p.about, approved_at: p.now })),
 );
-const tokenOf = statement<DeviceRole>()((db, p) =>
-  db.selectFrom('device_token').selectAll().where('device_id', '=', p.deviceId).where('role', '=', p.role),
-);
+const tokenOf = statement<DeviceRole>()((db, p) => db.selectFrom('device_token').selectAll().where('device_id', '=', p.deviceId).where('role', '=', p.role));
 const upsertToken = statement<DeviceRole & { workspaceId: string; generation: number; scopes: string; now: number }>()((db, p) =>
   db
     .insertInto('device_token')

@@ -55,13 +55,7 @@ const moveHead = statement<{ workspaceId: string; sealedSeq: number; hash: strin
     .onConflict((clash) => clash.column('id').doUpdateSet({ sealed_seq: p.sealedSeq, hash: p.hash })),
 );
 const sealedAfter = statement<{ workspaceId: string; after: number; limit: number }>()((db, p) =>
-  db
-    .selectFrom('event')
-    .selectAll()
-    .where('workspace_id', '=', p.workspaceId)
-    .where('sealed_seq', '>', p.after)
-    .orderBy('sealed_seq')
-    .limit(p.limit),
+  db.selectFrom('event').selectAll().where('workspace_id', '=', p.workspaceId).where('sealed_seq', '>', p.after).orderBy('sealed_seq').limit(p.limit),
 );
 
 /** Appends to a stream. The event is public once the sealer has numbered it. */
@@ -102,13 +96,12 @@ export function chainHash(previous: string, { workspace_id, stream, seq, actor, 
   return sha256Hex(previous + canonicalJson({ workspace_id, stream, seq, actor, session_key, run_key, body, at }));
 }
 
-export const eventsSince = readOp(
-  'events.since',
-  function* (tx, { workspaceId, after, limit }: { workspaceId: string; after: number; limit: number }): OpSteps<SealedEvent[]> {
-    const rows = yield* tx.all(sealedAfter, { workspaceId, after, limit });
-    return rows.map(toSealed);
-  },
-);
+export const eventsSince = readOp('events.since', function* (tx, { workspaceId, after, limit }: { workspaceId: string; after: number; limit: number }): OpSteps<
+  SealedEvent[]
+> {
+  const rows = yield* tx.all(sealedAfter, { workspaceId, after, limit });
+  return rows.map(toSealed);
+});
 
 export const eventCursor = readOp('events.cursor', function* (tx): OpSteps<number> {
   return (yield* tx.one(chainHead, {}))?.sealed_seq ?? 0;

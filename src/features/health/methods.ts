@@ -2,10 +2,10 @@
 
 import { z } from 'zod';
 import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
+import { modelChain } from '../../domain/model.ts';
 import { sessionKind } from '../../domain/session.ts';
 import { type MethodContext, method, PreparedJson } from '../../ports/method.ts';
 import type { SessionTable } from '../../ports/tables.ts';
-import { modelChain } from '../../domain/model.ts';
 import { laneLoads } from '../runs/ops.ts';
 import { listSessions } from '../sessions/ops.ts';
 
@@ -29,7 +29,11 @@ export async function healthBody({ store, workspaceId, gateway, clock }: Pick<Me
   const { config, source, issues, warnings, path } = gateway.config();
   const { total, rows } = await store.call(listSessions, { workspaceId, since: 0, limit: RECENT });
   const lanes = await store.call(laneLoads, { workspaceId });
-  const sessions = { path: sessionsPath(gateway.stateDir, defaultAgentId(config)), count: total, recent: rows.map((row) => ({ key: row.key, updatedAt: row.updated_at, age: clock.now() - row.updated_at })) };
+  const sessions = {
+    path: sessionsPath(gateway.stateDir, defaultAgentId(config)),
+    count: total,
+    recent: rows.map((row) => ({ key: row.key, updatedAt: row.updated_at, age: clock.now() - row.updated_at })),
+  };
   const body = {
     channels: {},
     channelOrder: [],
@@ -70,7 +74,10 @@ export const status = method({
     const { total, rows } = await store.call(listSessions, { workspaceId, since: 0, limit: 10 });
     const recent = rows.map((row) => statusRow(row, config, clock.now()));
     return {
-      heartbeat: { defaultAgentId: defaultAgentId(config), agents: agentIds(config).map((agentId) => ({ agentId, enabled: false, every: '30m', everyMs: HEARTBEAT_MS })) },
+      heartbeat: {
+        defaultAgentId: defaultAgentId(config),
+        agents: agentIds(config).map((agentId) => ({ agentId, enabled: false, every: '30m', everyMs: HEARTBEAT_MS })),
+      },
       channelSummary: [],
       queuedSystemEvents: [],
       sessions: {

@@ -30,11 +30,13 @@ export interface Assignment {
   readonly attempt: number;
 }
 
-const lanes = statement<{ workspaceId: string }>()((db, p) =>
-  db.selectFrom('lane').select(['name', 'slots']).where('workspace_id', '=', p.workspaceId),
-);
+const lanes = statement<{ workspaceId: string }>()((db, p) => db.selectFrom('lane').select(['name', 'slots']).where('workspace_id', '=', p.workspaceId));
 const countActive = statement<{ lane: string }>()((db, p) =>
-  db.selectFrom('run').select((row) => row.fn.countAll<number>().as('count')).where('lane', '=', p.lane).where('state', '=', running),
+  db
+    .selectFrom('run')
+    .select((row) => row.fn.countAll<number>().as('count'))
+    .where('lane', '=', p.lane)
+    .where('state', '=', running),
 );
 /** The heads of their sessions' queues, best first: due, with no turn of their session under way. */
 const claimable = statement<{ lane: string; now: number; limit: number }>()((db, p) =>
@@ -47,11 +49,7 @@ const claimable = statement<{ lane: string; now: number; limit: number }>()((db,
     .where((row) =>
       row.not(
         row.exists(
-          row
-            .selectFrom('run as busy')
-            .select('busy.id')
-            .whereRef('busy.session_id', '=', 'r.session_id')
-            .where('busy.state', 'in', [running, waiting]),
+          row.selectFrom('run as busy').select('busy.id').whereRef('busy.session_id', '=', 'r.session_id').where('busy.state', 'in', [running, waiting]),
         ),
       ),
     )
@@ -240,8 +238,7 @@ export const finishRun = txOp(
   function* (tx, { state, outcome, entries, ...held }: Finish): OpSteps<number> {
     const run = yield* heldRun(tx, held);
     const first = entries.length > 0 ? yield* appendEntries(tx, run.session_id, run.id, entries) : 0;
-    const end =
-      run.abort_reason === null ? { state, outcome } : { state: 'cancelled' as const, outcome: { ...outcome, stopReason: run.abort_reason } };
+    const end = run.abort_reason === null ? { state, outcome } : { state: 'cancelled' as const, outcome: { ...outcome, stopReason: run.abort_reason } };
     yield* endRun(tx, run, { ...end, attempt: 'done', actor: `worker:${run.worker_id ?? ''}` });
     return first;
   },

@@ -7,9 +7,9 @@ import { laneNamed, PRIORITY } from '../../domain/lane.ts';
 import type { RunView } from '../../domain/run.ts';
 import { agentIdOf } from '../../domain/session.ts';
 import { newUuid } from '../../kit/id.ts';
-import { method, type MethodContext } from '../../ports/method.ts';
-import { findSessionByIncarnation } from '../sessions/ops.ts';
+import { type MethodContext, method } from '../../ports/method.ts';
 import { resolveKey } from '../sessions/methods.ts';
+import { findSessionByIncarnation } from '../sessions/ops.ts';
 import { abortRuns, getRun, listRuns, submitRun } from './ops.ts';
 
 const RunAnswer = z.custom<RunView>();
@@ -105,13 +105,21 @@ export const runsAbort = method({
   input: z.strictObject({ runId: z.string().optional(), sessionKey: z.string().optional() }),
   output: z.object({ aborted: z.boolean(), runIds: z.array(z.string()) }),
   run: async (context, { runId, sessionKey }) => {
-    const runIds = await abort(context, { ...(runId !== undefined && { runKey: runId }), ...(sessionKey !== undefined && { sessionKey: resolveKey(context, sessionKey) }) }, 'rpc');
+    const runIds = await abort(
+      context,
+      { ...(runId !== undefined && { runKey: runId }), ...(sessionKey !== undefined && { sessionKey: resolveKey(context, sessionKey) }) },
+      'rpc',
+    );
     return { aborted: runIds.length > 0, runIds: [...runIds] };
   },
 });
 
 /** Aborts and tells the workers. Answers the keys of the runs that were open. @throws Fault `run.not_in_session` */
-export async function abort({ store, workspaceId, principal, gateway }: MethodContext, named: { runKey?: string; sessionKey?: string }, reason: string): Promise<readonly string[]> {
+export async function abort(
+  { store, workspaceId, principal, gateway }: MethodContext,
+  named: { runKey?: string; sessionKey?: string },
+  reason: string,
+): Promise<readonly string[]> {
   const { runKeys, live, elsewhere } = await store.call(abortRuns, { workspaceId, actor: principal.actor, reason, ...named });
   if (elsewhere) throw fault('run.not_in_session');
   gateway.abortLive(live);

@@ -83,7 +83,12 @@ const laneCounts = statement<{ workspaceId: string }>()((db, p) =>
     .select((row) => [
       'lane.name as name',
       'lane.slots as slots',
-      row.selectFrom('run').select((inner) => inner.fn.countAll<number>().as('n')).whereRef('run.lane', '=', 'lane.name').where('run.state', '=', queued).as('queued'),
+      row
+        .selectFrom('run')
+        .select((inner) => inner.fn.countAll<number>().as('n'))
+        .whereRef('run.lane', '=', 'lane.name')
+        .where('run.state', '=', queued)
+        .as('queued'),
       row
         .selectFrom('run')
         .select((inner) => inner.fn.countAll<number>().as('n'))

@@ -36,19 +36,18 @@ const requeueRow = statement<{ id: string; deaths: number; notBefore: number }>(
 const endAttempt = statement<{ runId: string; ended: AttemptEnd; now: number }>()((db, p) =>
   db.updateTable('attempt').set({ ended_at: p.now, ended: p.ended }).where('run_id', '=', p.runId).where('ended_at', 'is', null),
 );
-const touchSession = statement<{ id: string; now: number; aborted: number; input: number; output: number; context: number; model: string | null }>()(
-  (db, p) =>
-    db
-      .updateTable('session')
-      .set((row) => ({
-        updated_at: p.now,
-        aborted_last_run: p.aborted,
-        input_tokens: row('input_tokens', '+', p.input),
-        output_tokens: row('output_tokens', '+', p.output),
-        context_tokens: sql<number>`case when ${p.context} > 0 then ${p.context} else context_tokens end`,
-        last_model: sql<string | null>`coalesce(${p.model}, last_model)`,
-      }))
-      .where('id', '=', p.id),
+const touchSession = statement<{ id: string; now: number; aborted: number; input: number; output: number; context: number; model: string | null }>()((db, p) =>
+  db
+    .updateTable('session')
+    .set((row) => ({
+      updated_at: p.now,
+      aborted_last_run: p.aborted,
+      input_tokens: row('input_tokens', '+', p.input),
+      output_tokens: row('output_tokens', '+', p.output),
+      context_tokens: sql<number>`case when ${p.context} > 0 then ${p.context} else context_tokens end`,
+      last_model: sql<string | null>`coalesce(${p.model}, last_model)`,
+    }))
+    .where('id', '=', p.id),
 );
 
 interface RunEnd {

@@ -1,11 +1,12 @@
 // What can be asked about sessions.
 
 import { z } from 'zod';
-import { agentIds, defaultAgentId } from '../../domain/config.ts';
+import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
 import { modelChain } from '../../domain/model.ts';
 import { canonicalSessionKey, sessionKind } from '../../domain/session.ts';
 import type { Entry } from '../../domain/transcript.ts';
-import { method, type MethodContext } from '../../ports/method.ts';
+import { type MethodContext, method } from '../../ports/method.ts';
+import type { Store } from '../../ports/store.ts';
 import { listSessions, readLatestEntries } from './ops.ts';
 
 const MAX_HISTORY_BYTES = 6 * 1024 * 1024;
@@ -28,39 +29,64 @@ export const sessionsList = method({
     search: z.string().optional(),
   }),
   output: z.record(z.string(), z.unknown()),
-  run: async ({ store, workspaceId, gateway, clock }, { limit = 200, activeMinutes, agentId, label, search }) => {
-    const { config } = gateway.config();
-    const since = activeMinutes === undefined ? 0 : clock.now() - activeMinutes * MINUTE_MS;
-    const { rows } = await store.call(listSessions, { workspaceId, since, limit });
-    const shown = rows.filter((row) => (agentId === undefined || row.agent_id === agentId) && (label === undefined || row.label === label) && (search === undefined || row.key.includes(search)));
-    const primary = modelChain(config, defaultAgentId(config), null)[0];
-    const { contextTokens } = config.agents.defaults;
-    return {
-      ts: clock.now(),
-      path: agentIds(config).length > 1 ? '(multiple)' : `${gateway.stateDir}/agents/${defaultAgentId(config)}/sessions/sessions.json`,
-      count: shown.length,
-      defaults: { modelProvider: primary?.provider ?? '', model: primary?.model ?? '', contextTokens },
-      sessions: shown.map((row) => {
-        const [modelProvider = '', ...model] = (row.last_model ?? '').split('/');
-        return {
-          key: row.key,
-          kind: sessionKind(row.key),
-          ...(row.label !== null && { label: row.label }),
-          chatType: 'direct',
-          updatedAt: row.updated_at,
-          sessionId: row.incarnation,
-          systemSent: row.last_seq > 0,
-          abortedLastRun: row.aborted_last_run === 1,
-          inputTokens: row.input_tokens,
-          outputTokens: row.output_tokens,
-          totalTokens: row.context_tokens,
-          ...(row.last_model !== null && { modelProvider, model: model.join('/') }),
-          contextTokens,
-        };
-      }),
-    };
-  },
+  run: ({ store, workspaceId, gateway, clock }, input) =>
+    answerSessions({ store, workspaceId, config: gateway.config().config, stateDir: gateway.stateDir, now: clock.now() }, input),
 });
+
+interface SessionsWorld {
+  readonly store: Store;
+  readonly workspaceId: string;
+  readonly config: Config;
+  readonly stateDir: string;
+  readonly now: number;
+}
+
+interface SessionsQuery {
+  readonly limit?: number | undefined;
+  readonly activeMinutes?: number | undefined;
+  readonly agentId?: string | undefined;
+  readonly label?: string | undefined;
+  readonly search?: string | undefined;
+}
+
+/** The answer of sessions.list; the command line gives it from the file when no gateway runs. */
+export async function answerSessions(
+  { store, workspaceId, config, stateDir, now }: SessionsWorld,
+  { limit = 200, activeMinutes, agentId, label, search }: SessionsQuery,
+) {
+  const since = activeMinutes === undefined ? 0 : now - activeMinutes * MINUTE_MS;
+  const { rows } = await store.call(listSessions, { workspaceId, since, limit });
+  const shown = rows.filter(
+    (row) =>
+      (agentId === undefined || row.agent_id === agentId) && (label === undefined || row.label === label) && (search === undefined || row.key.includes(search)),
+  );
+  const primary = modelChain(config, defaultAgentId(config), null)[0];
+  const { contextTokens } = config.agents.defaults;
+  return {
+    ts: now,
+    path: agentIds(config).length > 1 ? '(multiple)' : `${stateDir}/agents/${defaultAgentId(config)}/sessions/sessions.json`,
+    count: shown.length,
+    defaults: { modelProvider: primary?.provider ?? '', model: primary?.model ?? '', contextTokens },
+    sessions: shown.map((row) => {
+      const [modelProvider = '', ...model] = (row.last_model ?? '').split('/');
+      return {
+        key: row.key,
+        kind: sessionKind(row.key),
+        ...(row.label !== null && { label: row.label }),
+        chatType: 'direct',
+        updatedAt: row.updated_at,
+        sessionId: row.incarnation,
+        systemSent: row.last_seq > 0,
+        abortedLastRun: row.aborted_last_run === 1,
+        inputTokens: row.input_tokens,
+        outputTokens: row.output_tokens,
+        totalTokens: row.context_tokens,
+        ...(row.last_model !== null && { modelProvider, model: model.join('/') }),
+        contextTokens,
+      };
+    }),
+  };
+}
 
 export const chatHistory = method({
   name: 'chat.history',
@@ -68,12 +94,17 @@ export const chatHistory = method({
   about: 'The latest messages of a session, oldest first.',
   input: z.strictObject({ sessionKey: z.string().min(1), limit: z.int().min(1).max(1000).optional() }),
   output: z.record(z.string(), z.unknown()),
-  run: async (context, { sessionKey, limit = 200 }) => {
-    const key = resolveKey(context, sessionKey);
-    const { session, entries } = await context.store.call(readLatestEntries, { workspaceId: context.workspaceId, key, limit });
-    return { sessionKey, ...(session && { sessionId: session.incarnation }), messages: withinBytes(entries.map(toMessage)), thinkingLevel: 'off' };
-  },
+  run: (context, { sessionKey, limit = 200 }) => answerHistory(context, { written: sessionKey, key: resolveKey(context, sessionKey), limit }),
 });
+
+/** The answer of chat.history, also without a gateway. */
+export async function answerHistory(
+  { store, workspaceId }: Pick<SessionsWorld, 'store' | 'workspaceId'>,
+  { written, key, limit }: { written: string; key: string; limit: number },
+) {
+  const { session, entries } = await store.call(readLatestEntries, { workspaceId, key, limit });
+  return { sessionKey: written, ...(session && { sessionId: session.incarnation }), messages: withinBytes(entries.map(toMessage)), thinkingLevel: 'off' };
+}
 
 /** The canonical key of what a client wrote. @throws Fault `session.key_invalid` */
 export function resolveKey({ gateway }: Pick<MethodContext, 'gateway'>, sessionKey: string, agentId?: string): string {
@@ -87,14 +118,32 @@ function toMessage({ body, at }: Entry): Record<string, unknown> {
     case 'user':
       return { role: 'user', content: [{ type: 'text', text: body.text }], timestamp: at };
     case 'tool_result':
-      return { role: 'toolResult', toolCallId: body.callId, toolName: body.toolName, content: [{ type: 'text', text: body.text }], ...(body.details && { details: body.details }), isError: body.isError, timestamp: at };
+      return {
+        role: 'toolResult',
+        toolCallId: body.callId,
+        toolName: body.toolName,
+        content: [{ type: 'text', text: body.text }],
+        ...(body.details && { details: body.details }),
+        isError: body.isError,
+        timestamp: at,
+      };
     case 'assistant':
       return {
         role: 'assistant',
-        content: [...(body.text === '' ? [] : [{ type: 'text', text: body.text }]), ...body.toolCalls.map(({ id, name, input }) => ({ type: 'toolCall', id, name, arguments: input }))],
+        content: [
+          ...(body.text === '' ? [] : [{ type: 'text', text: body.text }]),
+          ...body.toolCalls.map(({ id, name, input }) => ({ type: 'toolCall', id, name, arguments: input })),
+        ],
         provider: body.provider,
         model: body.model,
-        usage: { input: body.usage.input, output: body.usage.output, cacheRead: body.usage.cacheRead, cacheWrite: body.usage.cacheWrite, totalTokens: body.usage.input + body.usage.output + body.usage.cacheRead + body.usage.cacheWrite, cost: { total: body.usage.cost } },
+        usage: {
+          input: body.usage.input,
+          output: body.usage.output,
+          cacheRead: body.usage.cacheRead,
+          cacheWrite: body.usage.cacheWrite,
+          totalTokens: body.usage.input + body.usage.output + body.usage.cacheRead + body.usage.cacheWrite,
+          cost: { total: body.usage.cost },
+        },
         stopReason: body.stopReason === 'tool_use' ? 'toolUse' : body.stopReason,
         timestamp: at,
       };

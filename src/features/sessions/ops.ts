@@ -9,9 +9,7 @@ export interface SessionKey {
   readonly key: string;
 }
 
-const byKey = statement<SessionKey>()((db, p) =>
-  db.selectFrom('session').selectAll().where('workspace_id', '=', p.workspaceId).where('key', '=', p.key),
-);
+const byKey = statement<SessionKey>()((db, p) => db.selectFrom('session').selectAll().where('workspace_id', '=', p.workspaceId).where('key', '=', p.key));
 const byIncarnation = statement<{ workspaceId: string; incarnation: string }>()((db, p) =>
   db.selectFrom('session').selectAll().where('workspace_id', '=', p.workspaceId).where('incarnation', '=', p.incarnation),
 );
@@ -47,9 +45,7 @@ const bumpSeq = statement<{ id: string; by: number; now: number }>()((db, p) =>
 );
 const insertEntry = statement<{ sessionId: string; seq: number; workspaceId: string; runId: string | null; kind: string; body: string; at: number }>()(
   (db, p) =>
-    db
-      .insertInto('entry')
-      .values({ session_id: p.sessionId, seq: p.seq, workspace_id: p.workspaceId, run_id: p.runId, kind: p.kind, body: p.body, at: p.at }),
+    db.insertInto('entry').values({ session_id: p.sessionId, seq: p.seq, workspace_id: p.workspaceId, run_id: p.runId, kind: p.kind, body: p.body, at: p.at }),
 );
 const entriesAfter = statement<{ sessionId: string; after: number; limit: number }>()((db, p) =>
   db.selectFrom('entry').selectAll().where('session_id', '=', p.sessionId).where('seq', '>', p.after).orderBy('seq').limit(p.limit),
@@ -67,7 +63,10 @@ const recentSessions = statement<{ workspaceId: string; since: number; limit: nu
     .limit(p.limit),
 );
 const countSessions = statement<{ workspaceId: string }>()((db, p) =>
-  db.selectFrom('session').select((row) => row.fn.countAll<number>().as('count')).where('workspace_id', '=', p.workspaceId),
+  db
+    .selectFrom('session')
+    .select((row) => row.fn.countAll<number>().as('count'))
+    .where('workspace_id', '=', p.workspaceId),
 );
 
 /** The session of a key, made when it is new. */
@@ -117,14 +116,11 @@ export interface SessionPage {
 }
 
 /** Newest first. `since` is the oldest activity to include, epoch ms. */
-export const listSessions = readOp(
-  'sessions.list',
-  function* (tx, args: { workspaceId: string; since: number; limit: number }): OpSteps<SessionPage> {
-    const rows = yield* tx.all(recentSessions, args);
-    const counted = yield* tx.one(countSessions, { workspaceId: args.workspaceId });
-    return { total: Number(counted?.count ?? 0), rows };
-  },
-);
+export const listSessions = readOp('sessions.list', function* (tx, args: { workspaceId: string; since: number; limit: number }): OpSteps<SessionPage> {
+  const rows = yield* tx.all(recentSessions, args);
+  const counted = yield* tx.one(countSessions, { workspaceId: args.workspaceId });
+  return { total: Number(counted?.count ?? 0), rows };
+});
 
 const PAGE = 2000;
 
@@ -138,15 +134,15 @@ export const readEntries = readOp(
 );
 
 /** The latest entries of a session, oldest first. */
-export const readLatestEntries = readOp(
-  'sessions.latest',
-  function* (tx, { workspaceId, key, limit }: SessionKey & { limit: number }): OpSteps<{ session: SessionTable | null; entries: Entry[] }> {
-    const session = yield* tx.one(byKey, { workspaceId, key });
-    if (!session) return { session: null, entries: [] };
-    const rows = yield* tx.all(latestEntries, { sessionId: session.id, limit });
-    return { session, entries: rows.reverse().map(toEntry) };
-  },
-);
+export const readLatestEntries = readOp('sessions.latest', function* (tx, { workspaceId, key, limit }: SessionKey & { limit: number }): OpSteps<{
+  session: SessionTable | null;
+  entries: Entry[];
+}> {
+  const session = yield* tx.one(byKey, { workspaceId, key });
+  if (!session) return { session: null, entries: [] };
+  const rows = yield* tx.all(latestEntries, { sessionId: session.id, limit });
+  return { session, entries: rows.reverse().map(toEntry) };
+});
 
 function toEntry(row: { seq: number; run_id: string | null; at: number; body: string }): Entry {
   return { seq: row.seq, runId: row.run_id, at: row.at, body: JSON.parse(row.body) as EntryBody }; // written by appendEntries

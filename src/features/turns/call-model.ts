@@ -74,7 +74,10 @@ async function findCandidates({ store, models, log }: ModelWorld, { workspaceId,
       candidates.push(...allowed.map((endpoint) => ({ ref, endpoint })));
       if (allowed.length === 0) {
         const [refusal] = refusals.filter(({ model }) => model === nameOf(ref));
-        skipped.push({ name: nameOf(ref), fault: fault('model.not_found', { reason: `${refusal?.reason ?? 'refused'} (remembered; the credential is tried again later)` }) });
+        skipped.push({
+          name: nameOf(ref),
+          fault: fault('model.not_found', { reason: `${refusal?.reason ?? 'refused'} (remembered; the credential is tried again later)` }),
+        });
       }
     } catch (error) {
       if (!isFault(error)) throw error;
@@ -108,7 +111,14 @@ async function tryCandidate(world: ModelWorld, ask: ModelAsk, { ref, endpoint }:
       done(error.code);
       if (streamed) ask.onRestart();
       const { retryAfterMs } = error.details as { retryAfterMs?: number | null }; // put there by the adapter
-      const next = decideAfterModelFailure({ code: error.code, retryAfterMs: retryAfterMs ?? null, tries, hasFallback, remainingMs: deadlineAt - clock.now(), jitter: jitter() });
+      const next = decideAfterModelFailure({
+        code: error.code,
+        retryAfterMs: retryAfterMs ?? null,
+        tries,
+        hasFallback,
+        remainingMs: deadlineAt - clock.now(),
+        jitter: jitter(),
+      });
       log.warn({ model: nameOf(ref), tries, code: error.code, next: next.kind, error: messageOf(error) }, 'a model call failed');
       if (next.kind !== 'retry') {
         await rememberRefusal(world, ask.workspaceId, endpoint, ref, error);

@@ -86,4 +86,3 @@ export function startRunner({ workspaceId, workerId, slots, store, clock, log, t
     driving: () => driven.size,
   };
 }
-

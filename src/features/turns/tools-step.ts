@@ -56,7 +56,8 @@ async function runCall(world: ToolsWorld, call: ToolCall): Promise<void> {
 
 async function runTool(tool: Tool | undefined, call: ToolCall, context: ToolContext): Promise<ToolOutcome> {
   if (!tool) return { text: `Tool ${call.name} not found`, isError: true };
-  if (typeof call.input['_invalid'] === 'string') return { text: `The input of ${call.name} was not a JSON object. Call it again with valid input.`, isError: true };
+  if (typeof call.input['_invalid'] === 'string')
+    return { text: `The input of ${call.name} was not a JSON object. Call it again with valid input.`, isError: true };
   try {
     return await tool.run(call.input, context);
   } catch (error) {

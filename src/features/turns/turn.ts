@@ -87,7 +87,11 @@ function createTurn(run: Assignment, world: TurnWorld) {
   const record = async (history: History, entries: readonly EntryBody[]) => {
     const first = await durably(store, recordStep, { ...held, entries }, signal);
     const known = first === history.lastSeq() + 1;
-    history.add(known ? entries.map((body, i) => ({ seq: first + i, runId: run.runId, at: 0, body })) : await store.call(readEntries, { sessionId: run.sessionId, after: history.lastSeq() }));
+    history.add(
+      known
+        ? entries.map((body, i) => ({ seq: first + i, runId: run.runId, at: 0, body }))
+        : await store.call(readEntries, { sessionId: run.sessionId, after: history.lastSeq() }),
+    );
   };
 
   const drive = async (): Promise<AssistantEntry> => {
@@ -109,7 +113,12 @@ function createTurn(run: Assignment, world: TurnWorld) {
     const budget = historyBudget(config, estimateTokens(system + JSON.stringify(tools)));
     const { history, recent } = await loadHistory(run, world, budget);
     const toolsWorld: ToolsWorld = { ...world, record: (result) => record(history, [result]) };
-    if (run.attempt > 1) await settleOpenCalls(toolsWorld, openCalls(recent));
+    if (run.attempt > 1) {
+      const earlier = recent.flatMap(({ runId, body }) => (runId === run.runId && body.kind === 'assistant' ? [body.usage] : []));
+      usage = earlier.reduce(addUsage, usage);
+      steps = earlier.length;
+      await settleOpenCalls(toolsWorld, openCalls(recent));
+    }
     while (steps < MAX_STEPS) {
       signal.throwIfAborted();
       steps += 1;

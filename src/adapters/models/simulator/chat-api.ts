@@ -56,7 +56,14 @@ export function* chatStream(play: Play, { model, inputTokens }: Conversation, id
   }
   yield chunk({}, play.tools.length > 0 ? 'tool_calls' : 'stop');
   const completion = Math.ceil(play.text.length / 4);
-  yield data({ id: `chatcmpl-${id}`, object: 'chat.completion.chunk', created: 0, model, choices: [], usage: { prompt_tokens: inputTokens, completion_tokens: completion, total_tokens: inputTokens + completion } });
+  yield data({
+    id: `chatcmpl-${id}`,
+    object: 'chat.completion.chunk',
+    created: 0,
+    model,
+    choices: [],
+    usage: { prompt_tokens: inputTokens, completion_tokens: completion, total_tokens: inputTokens + completion },
+  });
   yield 'data: [DONE]\n\n';
 }
 

@@ -18,7 +18,8 @@ export const MessagesRequest = z.looseObject({
 });
 type MessagesRequest = z.infer<typeof MessagesRequest>;
 
-const blocksOf = (content: MessagesRequest['messages'][number]['content']) => (typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content);
+const blocksOf = (content: MessagesRequest['messages'][number]['content']) =>
+  typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content;
 
 /** The rule of the real API that the request breaks, or undefined: pairing of calls and results first of all. */
 export function problemIn({ messages }: MessagesRequest): string | undefined {
@@ -56,7 +57,9 @@ export function readConversation({ model, messages }: MessagesRequest, bodyLengt
       }
     }
   }
-  const names = new Map(messages.flatMap(({ content }) => blocksOf(content).flatMap((block) => (block.type === 'tool_use' ? [[block.id, block.name] as const] : []))));
+  const names = new Map(
+    messages.flatMap(({ content }) => blocksOf(content).flatMap((block) => (block.type === 'tool_use' ? [[block.id, block.name] as const] : []))),
+  );
   const results = blocksOf(messages.at(-1)?.content ?? []).flatMap((block) =>
     block.type === 'tool_result' ? [{ tool: names.get(block.tool_use_id) ?? '', text: textOf(block.content) }] : [],
   );
@@ -73,7 +76,16 @@ function textOf(content: unknown): string {
 export function* messagesStream(play: Play, { model, inputTokens }: Conversation, id: string): Generator<string> {
   const outputTokens = Math.ceil((play.text.length + JSON.stringify(play.tools).length) / 4);
   yield sse('message_start', {
-    message: { id: `msg_${id}`, type: 'message', role: 'assistant', model, content: [], stop_reason: null, stop_sequence: null, usage: { input_tokens: inputTokens, output_tokens: 1, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 } },
+    message: {
+      id: `msg_${id}`,
+      type: 'message',
+      role: 'assistant',
+      model,
+      content: [],
+      stop_reason: null,
+      stop_sequence: null,
+      usage: { input_tokens: inputTokens, output_tokens: 1, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 },
+    },
   });
   let index = 0;
   if (play.text !== '') {
@@ -90,7 +102,10 @@ export function* messagesStream(play: Play, { model, inputTokens }: Conversation
     yield sse('content_block_stop', { index });
     index += 1;
   }
-  yield sse('message_delta', { delta: { stop_reason: play.tools.length > 0 ? 'tool_use' : 'end_turn', stop_sequence: null }, usage: { output_tokens: outputTokens } });
+  yield sse('message_delta', {
+    delta: { stop_reason: play.tools.length > 0 ? 'tool_use' : 'end_turn', stop_sequence: null },
+    usage: { output_tokens: outputTokens },
+  });
   yield sse('message_stop', {});
 }
 

@@ -27,7 +27,9 @@ const Rule = z.strictObject({
   times: z.int().min(1).optional(),
   text: z.string().default(''),
   tools: z.array(z.strictObject({ name: z.string(), input: z.record(z.string(), z.unknown()) })).default([]),
-  fail: z.strictObject({ status: z.int(), type: z.string().default('api_error'), message: z.string().default('simulated'), retryAfter: z.number().optional() }).optional(),
+  fail: z
+    .strictObject({ status: z.int(), type: z.string().default('api_error'), message: z.string().default('simulated'), retryAfter: z.number().optional() })
+    .optional(),
   /** Characters per streamed chunk, pause before each, and where the stream breaks. */
   stream: z
     .strictObject({
@@ -77,7 +79,8 @@ export function createPlayer(scenario: Scenario): (conversation: Conversation) =
       const groups = match(rule, conversation);
       if (!groups) continue;
       used.set(rule, (used.get(rule) ?? 0) + 1);
-      const fill = (text: string) => text.replace(/\{\{(\w+)(?:\.(\d+))?\}\}/g, (whole, name: string, index?: string) => groups[name]?.[Number(index ?? 0)] ?? whole);
+      const fill = (text: string) =>
+        text.replace(/\{\{(\w+)(?:\.(\d+))?\}\}/g, (whole, name: string, index?: string) => groups[name]?.[Number(index ?? 0)] ?? whole);
       return {
         text: fill(rule.text),
         tools: rule.tools.map(({ name, input }) => ({ name, input: fillDeep(input, fill) as Record<string, unknown> })), // an object stays an object
@@ -85,7 +88,12 @@ export function createPlayer(scenario: Scenario): (conversation: Conversation) =
         stream: rule.stream,
       };
     }
-    return { text: `The scenario "${scenario.name}" has no rule for this conversation.`, tools: [], fail: undefined, stream: { chunk: 24, firstMs: 0, delayMs: 0 } };
+    return {
+      text: `The scenario "${scenario.name}" has no rule for this conversation.`,
+      tools: [],
+      fail: undefined,
+      stream: { chunk: 24, firstMs: 0, delayMs: 0 },
+    };
   };
 }
 

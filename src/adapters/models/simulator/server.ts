@@ -6,7 +6,7 @@ import type { Clock } from '../../../kit/clock.ts';
 import { newSecret } from '../../../kit/id.ts';
 import { ChatRequest, chatStream, problemInChat, readChat } from './chat-api.ts';
 import { MessagesRequest, messagesStream, problemIn, readConversation } from './messages-api.ts';
-import { type Conversation, createPlayer, parseScenario, type Play, type ScenarioFile } from './scenario.ts';
+import { type Conversation, createPlayer, type Play, parseScenario, type ScenarioFile } from './scenario.ts';
 
 export interface Simulator {
   readonly url: string;
@@ -48,7 +48,8 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const path = (request.url ?? '').split('?')[0] ?? '';
     const body = await readBody(request);
-    if (path.endsWith('/oauth/token')) return json(response, 200, { access_token: `sim-access-${newSecret(4)}`, refresh_token: `sim-refresh-${newSecret(4)}`, expires_in: 3600 });
+    if (path.endsWith('/oauth/token'))
+      return json(response, 200, { access_token: `sim-access-${newSecret(4)}`, refresh_token: `sim-refresh-${newSecret(4)}`, expires_in: 3600 });
     const api = path.endsWith('/messages') ? messagesApi : path.endsWith('/chat/completions') ? chatApi : undefined;
     if (!api) return json(response, 404, { type: 'error', error: { type: 'not_found_error', message: `the simulator has no ${path}` } });
     const read = api(body);

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { newUuid } from '../../../kit/id.ts';
-import { CliError, type ConnectFlags, type VerbContext } from '../program.ts';
+import { CliError, type ConnectFlags, type VerbContext } from '../verb.ts';
 
 interface AgentFlags extends ConnectFlags {
   readonly message: string;
@@ -37,7 +37,8 @@ export function addAgentVerb(program: Command, { world, withGateway, print }: Ve
     .option('--timeout <seconds>', 'longest time the run may take')
     .option('--json', 'the whole result as JSON')
     .action(async (flags: AgentFlags) => {
-      if (!flags.agent && !flags.to && !flags.sessionId && !flags.session) throw new CliError('Error: Pass --to <E.164>, --session-id, or --agent to choose a session');
+      if (!flags.agent && !flags.to && !flags.sessionId && !flags.session)
+        throw new CliError('Error: Pass --to <E.164>, --session-id, or --agent to choose a session');
       const { timeout, ...connectFlags } = flags;
       const seconds = timeout === undefined ? undefined : Number(timeout);
       if (seconds !== undefined && !(seconds >= 0)) throw new CliError('--timeout must be a number of seconds');

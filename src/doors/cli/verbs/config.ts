@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { redactConfig } from '../../../domain/config.ts';
-import { CliError, type VerbContext } from '../program.ts';
+import { CliError, type VerbContext } from '../verb.ts';
 
 export function addConfigVerbs(program: Command, { world, profile, print }: VerbContext, setExit: (code: number) => void): void {
   const config = program.command('config').description('Look at the configuration file');

@@ -1,8 +1,8 @@
 // clawdbot gateway …: run, status, health, call, stop.
 
 import type { Command } from 'commander';
-import { type GatewayClient } from '../client.ts';
-import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../program.ts';
+import type { GatewayClient } from '../client.ts';
+import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
 
 interface RunFlags {
   readonly port?: string;
@@ -35,25 +35,29 @@ export function addGatewayVerbs(program: Command, { world, profile, withGateway,
       .option('--verbose', 'accepted for compatibility: see logging.level');
 
   const gateway = runFlags(program.command('gateway').description('Run the gateway in the foreground, or look after a running one')).action(run);
-  runFlags(gateway.command('run').description('Run the gateway in the foreground')).action((_flags, command: Command) => run(command.optsWithGlobals<RunFlags>()));
+  runFlags(gateway.command('run').description('Run the gateway in the foreground')).action((_flags, command: Command) =>
+    run(command.optsWithGlobals<RunFlags>()),
+  );
 
-  withConnectFlags(gateway.command('status').description('Is it running, where, and does it answer?').option('--json', 'as JSON').option('--no-probe', 'do not ask it')).action(
+  withConnectFlags(
+    gateway.command('status').description('Is it running, where, and does it answer?').option('--json', 'as JSON').option('--no-probe', 'do not ask it'),
+  ).action(async (_flags, command: Command) => {
+    const flags = command.optsWithGlobals<ConnectFlags & { json?: boolean; probe: boolean }>();
+    const running = world.runningGateway(profile());
+    const { url } = world.target(profile());
+    const rpc = flags.probe ? await probe(() => withGateway(flags, (client) => client.call('status'))) : undefined;
+    if (flags.json) {
+      print({ gateway: { probeUrl: flags.url ?? url, ...running }, process: running ?? null, ...(rpc && { rpc: { ...rpc, url: flags.url ?? url } }) });
+    } else {
+      world.out(`${running ? `running: PID ${running.pid}, port ${running.port}` : 'no gateway of this state is running. Start one with: clawdbot gateway'}\n`);
+      if (rpc) world.out(`${rpc.ok ? `answers at ${flags.url ?? url}` : `does not answer: ${rpc.error}`}\n`);
+    }
+  });
+  withConnectFlags(gateway.command('health').description('Ask the running gateway how it is').option('--json', 'as JSON')).action(
     async (_flags, command: Command) => {
-      const flags = command.optsWithGlobals<ConnectFlags & { json?: boolean; probe: boolean }>();
-      const running = world.runningGateway(profile());
-      const { url } = world.target(profile());
-      const rpc = flags.probe ? await probe(() => withGateway(flags, (client) => client.call('status'))) : undefined;
-      if (flags.json) {
-        print({ gateway: { probeUrl: flags.url ?? url, ...running }, process: running ?? null, ...(rpc && { rpc: { ...rpc, url: flags.url ?? url } }) });
-      } else {
-        world.out(`${running ? `running: PID ${running.pid}, port ${running.port}` : 'no gateway of this state is running. Start one with: clawdbot gateway'}\n`);
-        if (rpc) world.out(`${rpc.ok ? `answers at ${flags.url ?? url}` : `does not answer: ${rpc.error}`}\n`);
-      }
+      print(await withGateway(command.optsWithGlobals<ConnectFlags>(), (client) => client.call('health')));
     },
   );
-  withConnectFlags(gateway.command('health').description('Ask the running gateway how it is').option('--json', 'as JSON')).action(async (_flags, command: Command) => {
-    print(await withGateway(command.optsWithGlobals<ConnectFlags>(), (client) => client.call('health')));
-  });
   withConnectFlags(
     gateway
       .command('call <method>')
@@ -74,7 +78,8 @@ export function addGatewayVerbs(program: Command, { world, profile, withGateway,
     .action(async ({ json }: { json?: boolean }) => {
       const running = world.runningGateway(profile());
       const stopped = running === undefined ? false : await world.stopProcess(running.pid, STOP_TIMEOUT_MS);
-      if (running && !stopped) throw new CliError(`the gateway (PID ${running.pid}) has not stopped within ${STOP_TIMEOUT_MS / 1000} s; it may still be draining`);
+      if (running && !stopped)
+        throw new CliError(`the gateway (PID ${running.pid}) has not stopped within ${STOP_TIMEOUT_MS / 1000} s; it may still be draining`);
       if (json) print({ ok: true, stopped, ...(running && { pid: running.pid }) });
       else world.out(running ? `stopped (PID ${running.pid})\n` : 'no gateway of this state is running\n');
     });

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import type { GatewayClient } from '../client.ts';
-import { type ConnectFlags, type VerbContext, withConnectFlags } from '../program.ts';
+import { type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
 
 interface LogsFlags extends ConnectFlags {
   readonly follow?: boolean;

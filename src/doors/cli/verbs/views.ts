@@ -1,7 +1,9 @@
 // clawdbot health, status, sessions: what the gateway knows, as a page or as JSON.
 
 import type { Command } from 'commander';
-import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../program.ts';
+import { CallError } from '../client.ts';
+import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
+import type { OfflineAnswers } from '../world.ts';
 
 interface SessionRow {
   readonly key: string;
@@ -21,6 +23,7 @@ interface SessionsAnswer {
   readonly sessions: readonly SessionRow[];
 }
 interface HealthAnswer {
+  readonly ts: number;
   readonly version: string;
   readonly pid: number;
   readonly workers: readonly { readonly pid: number; readonly deaths: number }[];
@@ -34,19 +37,35 @@ interface Finding {
   readonly path: string;
   readonly message: string;
 }
-type Flags = ConnectFlags & { readonly json?: boolean; readonly active?: string };
+interface HistoryMessage {
+  readonly role: string;
+  readonly toolName?: string;
+  readonly content: readonly { readonly type: string; readonly text?: string; readonly name?: string; readonly arguments?: unknown }[];
+}
+interface HistoryAnswer {
+  readonly messages: readonly HistoryMessage[];
+}
+type Flags = ConnectFlags & { readonly json?: boolean; readonly active?: string; readonly limit?: string };
 
 const MINUTE_MS = 60_000;
 
-export function addViewVerbs(program: Command, { world, withGateway, print }: VerbContext): void {
-  withConnectFlags(program.command('health').description('How the running gateway is').option('--json', 'as JSON').option('--verbose', 'accepted for compatibility')).action(async (flags: Flags) => {
+export function addViewVerbs(program: Command, { world, profile, withGateway, print }: VerbContext): void {
+  withConnectFlags(
+    program.command('health').description('How the running gateway is').option('--json', 'as JSON').option('--verbose', 'accepted for compatibility'),
+  ).action(async (flags: Flags) => {
     const answer = await withGateway(flags, (client) => client.call('health'));
     if (flags.json) return print(answer);
     world.out(healthPage(answer as HealthAnswer)); // the shape of health/methods
   });
 
   withConnectFlags(
-    program.command('status').description('Gateway, agents and latest sessions').option('--json', 'as JSON').option('--all', 'accepted for compatibility').option('--deep', 'accepted for compatibility').option('--usage', 'accepted for compatibility'),
+    program
+      .command('status')
+      .description('Gateway, agents and latest sessions')
+      .option('--json', 'as JSON')
+      .option('--all', 'accepted for compatibility')
+      .option('--deep', 'accepted for compatibility')
+      .option('--usage', 'accepted for compatibility'),
   ).action(async (flags: Flags) => {
     const { status, health, latencyMs } = await withGateway(flags, async (client) => {
       const since = performance.now();
@@ -55,35 +74,70 @@ export function addViewVerbs(program: Command, { world, withGateway, print }: Ve
       return { health: answered as HealthAnswer, status: (await client.call('status')) as object, latencyMs: tookMs }; // shapes of health/methods
     });
     if (flags.json) return print({ ...status, gateway: { mode: 'local', reachable: true, connectLatencyMs: latencyMs, error: null }, agents: health.agents });
-    world.out(`${healthPage(health)}\n${sessionsTable((status as { sessions: { recent: readonly SessionRow[] } }).sessions.recent, Date.now())}`); // the shape of status
+    world.out(`${healthPage(health)}\n${sessionsTable((status as { sessions: { recent: readonly SessionRow[] } }).sessions.recent, health.ts)}`); // the shape of status
   });
 
-  withConnectFlags(program.command('sessions').description('Sessions, the latest first').option('--active <minutes>', 'only those active within this many minutes').option('--json', 'as JSON').option('--store <path>', 'accepted for compatibility')).action(
-    async (flags: Flags) => {
-      const minutes = flags.active === undefined ? undefined : Number(flags.active);
-      if (minutes !== undefined && !(Number.isInteger(minutes) && minutes > 0)) throw new CliError('--active must be a positive integer (minutes)');
-      const answer = (await withGateway(flags, (client) => client.call('sessions.list', minutes === undefined ? {} : { activeMinutes: minutes }))) as SessionsAnswer; // the shape of sessions/methods
-      const sessions = answer.sessions.map(({ key, kind, updatedAt, sessionId, systemSent, inputTokens, outputTokens, totalTokens, model, contextTokens }) => ({
-        key,
-        kind,
-        updatedAt,
-        ageMs: answer.ts - updatedAt,
-        sessionId,
-        systemSent,
-        inputTokens,
-        outputTokens,
-        totalTokens,
-        ...(model !== undefined && { model }),
-        contextTokens,
-      }));
-      if (flags.json) return print({ path: answer.path, count: sessions.length, activeMinutes: minutes ?? null, sessions });
-      world.out(sessionsTable(answer.sessions, answer.ts));
-    },
-  );
+  withConnectFlags(
+    program
+      .command('sessions [key]')
+      .description('Sessions, the latest first; with a key, the messages of that session. Works without a running gateway too')
+      .option('--active <minutes>', 'only those active within this many minutes')
+      .option('--limit <n>', 'messages of a session at most', '200')
+      .option('--json', 'as JSON')
+      .option('--store <path>', 'accepted for compatibility'),
+  ).action(async (key: string | undefined, flags: Flags) => {
+    const minutes = flags.active === undefined ? undefined : Number(flags.active);
+    if (minutes !== undefined && !(Number.isInteger(minutes) && minutes > 0)) throw new CliError('--active must be a positive integer (minutes)');
+    if (key !== undefined) return showHistory(key, flags);
+    const answer = (await withGateway(flags, (client) => client.call('sessions.list', minutes === undefined ? {} : { activeMinutes: minutes })).catch(
+      orOffline((answers) => answers.sessions(minutes)),
+    )) as SessionsAnswer; // the shape of sessions/methods
+    if (!flags.json) return world.out(sessionsTable(answer.sessions, answer.ts));
+    const sessions = answer.sessions.map((row) => toSessionJson(row, answer.ts));
+    print({ path: answer.path, count: sessions.length, activeMinutes: minutes ?? null, sessions });
+  });
+
+  const orOffline = (ask: (answers: OfflineAnswers) => Promise<unknown>) => async (error: unknown) => {
+    const answers = error instanceof CallError && world.runningGateway(profile()) === undefined ? await world.offline(profile()) : undefined;
+    if (!answers) throw error;
+    return ask(answers);
+  };
+  const showHistory = async (key: string, flags: Flags) => {
+    const limit = Number(flags.limit);
+    const answer = (await withGateway(flags, (client) => client.call('chat.history', { sessionKey: key, limit })).catch(
+      orOffline((answers) => answers.history(key, limit)),
+    )) as HistoryAnswer; // the shape of sessions/methods
+    if (flags.json) return print(answer);
+    world.out(answer.messages.length === 0 ? `No messages in ${key}.\n` : answer.messages.map(messageText).join('\n'));
+  };
+}
+
+function toSessionJson({ key, kind, updatedAt, sessionId, systemSent, inputTokens, outputTokens, totalTokens, model, contextTokens }: SessionRow, now: number) {
+  return {
+    key,
+    kind,
+    updatedAt,
+    ageMs: now - updatedAt,
+    sessionId,
+    systemSent,
+    inputTokens,
+    outputTokens,
+    totalTokens,
+    ...(model !== undefined && { model }),
+    contextTokens,
+  };
+}
+
+function messageText({ role, content, toolName }: HistoryMessage): string {
+  const parts = content.map((part) => (part.type === 'toolCall' ? `-> ${part.name} ${JSON.stringify(part.arguments)}` : (part.text ?? '')));
+  return `[${role}${toolName ? ` ${toolName}` : ''}]\n${parts.join('\n')}\n`;
 }
 
 function healthPage({ version, pid, workers, agents, sessions, lanes, config, logFile }: HealthAnswer): string {
-  const problems = [...config.issues.map(({ path, message }) => `  problem: ${path} ${message}`), ...config.warnings.map(({ path, message }) => `  note: ${path}: ${message}`)];
+  const problems = [
+    ...config.issues.map(({ path, message }) => `  problem: ${path} ${message}`),
+    ...config.warnings.map(({ path, message }) => `  note: ${path}: ${message}`),
+  ];
   return [
     `Gateway ${version}, PID ${pid}, ${workers.length} worker${workers.length === 1 ? '' : 's'} (${workers[0]?.deaths ?? 0} deaths)`,
     `Configuration: ${config.path} (running: ${config.source})`,
@@ -99,7 +153,12 @@ function healthPage({ version, pid, workers, agents, sessions, lanes, config, lo
 function sessionsTable(rows: readonly SessionRow[], now: number): string {
   if (rows.length === 0) return 'No sessions.\n';
   const width = Math.max(...rows.map(({ key }) => key.length));
-  return rows.map(({ key, updatedAt, totalTokens, contextTokens, model }) => `${key.padEnd(width)}  ${age(now - updatedAt).padStart(8)}  ${String(totalTokens).padStart(8)}/${contextTokens}  ${model ?? ''}\n`).join('');
+  return rows
+    .map(
+      ({ key, updatedAt, totalTokens, contextTokens, model }) =>
+        `${key.padEnd(width)}  ${age(now - updatedAt).padStart(8)}  ${String(totalTokens).padStart(8)}/${contextTokens}  ${model ?? ''}\n`,
+    )
+    .join('');
 }
 
 function age(ms: number): string {
