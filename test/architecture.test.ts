@@ -35,7 +35,9 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
 const product = files.filter(({ name }) => !name.endsWith('.test.ts'));
 
 function importsOf(text: string): string[] {
-  return [...text.matchAll(/(?:^|\n)\s*(?:import|export)[^'"\n]*?from\s+'([^']+)'|(?:^|\n)import\s+'([^']+)'|\bimport\('([^']+)'\)/g)].map((match) => match[1] ?? match[2] ?? match[3] ?? '');
+  return [...text.matchAll(/(?:^|\n)\s*(?:import|export)[^'"\n]*?from\s+'([^']+)'|(?:^|\n)import\s+'([^']+)'|\bimport\('([^']+)'\)/g)].map(
+    (match) => match[1] ?? match[2] ?? match[3] ?? '',
+  );
 }
 
 /** Multi-line import clauses end in `} from '…'` on a line of their own. */
@@ -53,7 +55,10 @@ describe('architecture', () => {
       for (const imported of allImports(text)) {
         if (imported.startsWith('node:')) continue;
         if (!imported.startsWith('.')) {
-          const pkg = imported.split('/').slice(0, imported.startsWith('@') ? 2 : 1).join('/');
+          const pkg = imported
+            .split('/')
+            .slice(0, imported.startsWith('@') ? 2 : 1)
+            .join('/');
           if (floor.packages !== true && !floor.packages.includes(pkg)) wrong.push(`${name} imports ${pkg}`);
           continue;
         }

@@ -33,12 +33,25 @@ it('the configuration edits the table and adds aliases', () => {
 
 it('the chain is primary, then fallbacks, without repeats', () => {
   const value = config({ agents: { defaults: { model: { primary: 'opus', fallbacks: ['sonnet', 'anthropic/claude-opus-4-5'] } } } });
-  assert.deepEqual(modelChain(value, 'main', null).map(({ model }) => model), ['claude-opus-5-5', 'claude-sonnet-5-5']);
-  assert.deepEqual(modelChain(value, 'main', 'haiku').map(({ model }) => model), ['claude-haiku-5-5', 'claude-sonnet-5-5', 'claude-opus-5-5']);
+  assert.deepEqual(
+    modelChain(value, 'main', null).map(({ model }) => model),
+    ['claude-opus-5-5', 'claude-sonnet-5-5'],
+  );
+  assert.deepEqual(
+    modelChain(value, 'main', 'haiku').map(({ model }) => model),
+    ['claude-haiku-5-5', 'claude-sonnet-5-5', 'claude-opus-5-5'],
+  );
 });
 
 it('a price is stated, known, free on loopback, or null', () => {
-  const value = config({ models: { providers: { local: { baseUrl: 'http://127.0.0.1:1/v1' }, remote: { baseUrl: 'https://models.example/v1', models: [{ id: 'a', cost: { input: 1, output: 2 } }] } } } });
+  const value = config({
+    models: {
+      providers: {
+        local: { baseUrl: 'http://127.0.0.1:1/v1' },
+        remote: { baseUrl: 'https://models.example/v1', models: [{ id: 'a', cost: { input: 1, output: 2 } }] },
+      },
+    },
+  });
   assert.equal(priceOf({ provider: 'local', model: 'x' }, value)?.input, 0);
   assert.equal(priceOf({ provider: 'remote', model: 'a' }, value)?.output, 2);
   assert.equal(priceOf({ provider: 'remote', model: 'b' }, value), null);

@@ -13,7 +13,8 @@ it('the first death is followed at once, the second after a pause that doubles',
 });
 
 it('drain and restart are not deaths', () => {
-  for (const end of ['drained', 'gateway_restart', 'operator'] as const) assert.deepEqual(decideAfterAttempt({ ...dead, end, deaths: 4 }), { kind: 'requeue', deaths: 4, notBefore: 1000 });
+  for (const end of ['drained', 'gateway_restart', 'operator'] as const)
+    assert.deepEqual(decideAfterAttempt({ ...dead, end, deaths: 4 }), { kind: 'requeue', deaths: 4, notBefore: 1000 });
 });
 
 it('abort and deadline end the run before the limit of deaths does', () => {

@@ -9,7 +9,8 @@ import { agentIdOf, canonicalSessionKey } from './session.ts';
 const defaults = { defaultAgentId: 'main', mainKey: 'main' };
 
 it('main is one session, however it is written', () => {
-  for (const written of ['main', 'MAIN', ' main ', '', 'agent:main:main', 'Agent:Main:Main']) assert.equal(canonicalSessionKey(written, defaults), 'agent:main:main');
+  for (const written of ['main', 'MAIN', ' main ', '', 'agent:main:main', 'Agent:Main:Main'])
+    assert.equal(canonicalSessionKey(written, defaults), 'agent:main:main');
 });
 
 it('a plain name belongs to the default agent, a full key to its own', () => {
@@ -19,7 +20,11 @@ it('a plain name belongs to the default agent, a full key to its own', () => {
 
 it('keys that no agent can have are refused', () => {
   for (const written of ['agent:', 'agent::x', 'agent:main:', 'agent:../etc:x', 'a\u0000b', 'x'.repeat(600)]) {
-    assert.throws(() => canonicalSessionKey(written, defaults), (error) => isFault(error, 'session.key_invalid'), written);
+    assert.throws(
+      () => canonicalSessionKey(written, defaults),
+      (error) => isFault(error, 'session.key_invalid'),
+      written,
+    );
   }
 });
 

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { it } from 'node:test';
-import type { ConnectParams } from '../domain/frame.ts';
 import { authorize } from '../domain/authorize.ts';
+import type { ConnectParams } from '../domain/frame.ts';
 import { checkBearer, checkSharedSecret, deviceProblem, deviceToken, isLocal, isTrustedOrigin } from './auth.ts';
 
 it('the shared secret is the token, or the password in that mode', () => {
@@ -24,7 +24,15 @@ function signedHello(change: (fields: string[]) => string[] = (fields) => fields
   const fields = ['v2', id, 'cli', 'cli', 'operator', 'operator.admin', '1000', 'tok', 'nonce-1'];
   const signature = sign(null, Buffer.from(change(fields).join('|')), privateKey).toString('base64url');
   const device = { id, publicKey: raw.toString('base64url'), signature, signedAt: 1000, nonce: 'nonce-1' };
-  const params: ConnectParams = { minProtocol: 3, maxProtocol: 3, client: { id: 'cli', version: '1', platform: 'linux', mode: 'cli' }, role: 'operator', scopes: ['operator.admin'], auth: { token: 'tok' }, device };
+  const params: ConnectParams = {
+    minProtocol: 3,
+    maxProtocol: 3,
+    client: { id: 'cli', version: '1', platform: 'linux', mode: 'cli' },
+    role: 'operator',
+    scopes: ['operator.admin'],
+    auth: { token: 'tok' },
+    device,
+  };
   return { device, params, role: 'operator', nonce: 'nonce-1', local: true, now: 2000 };
 }
 
@@ -48,7 +56,12 @@ it('each fault of a device has its own words', () => {
 it('a device token belongs to one device, role and generation', () => {
   const token = deviceToken('secret', 'device', 'operator', 1);
   assert.match(token, /^[0-9a-f]{32}$/);
-  const others = [deviceToken('secret', 'device', 'operator', 2), deviceToken('secret', 'device', 'node', 1), deviceToken('secret', 'other', 'operator', 1), deviceToken('other', 'device', 'operator', 1)];
+  const others = [
+    deviceToken('secret', 'device', 'operator', 2),
+    deviceToken('secret', 'device', 'node', 1),
+    deviceToken('secret', 'other', 'operator', 1),
+    deviceToken('other', 'device', 'operator', 1),
+  ];
   assert.equal(new Set([token, ...others]).size, 5);
 });
 

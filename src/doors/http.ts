@@ -1,14 +1,11 @@
 // The HTTP door: /health, /ready, /metrics and POST /rpc/<method>.
 
 import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import type { Principal } from '../domain/authorize.ts';
 import type { Metrics } from '../kit/metrics.ts';
 import type { LaterReply } from '../ports/method.ts';
 import { checkBearer, isTrustedOrigin, type SharedSecrets } from './auth.ts';
 import type { Rpc } from './rpc.ts';
-
-const MAX_BODY_BYTES = 1024 * 1024;
 
 interface HttpDoorOptions {
   readonly rpc: Rpc;
@@ -40,34 +37,30 @@ export function createHttpDoor({ rpc, workspaceId, secrets, allowedOrigins, metr
     await beforeScrape();
     return c.text(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType });
   });
-  app.post(
-    '/rpc/:method',
-    bodyLimit({ maxSize: MAX_BODY_BYTES, onError: (c) => c.json(errorBody('too_large', `the body is larger than ${MAX_BODY_BYTES} bytes`), 413) }),
-    async (c) => {
-      if (!checkBearer(secrets(), c.req.header('authorization'))) return unauthorized(c);
-      let params: unknown;
-      try {
-        const text = await c.req.text();
-        params = text === '' ? {} : JSON.parse(text);
-      } catch {
-        return c.json(errorBody('INVALID_REQUEST', 'the body is not JSON'), 400);
-      }
-      const principal: Principal = { workspaceId, actor: 'token:http', role: 'operator', scopes: ['operator.admin'] };
-      let later: Promise<LaterReply> | undefined;
-      const result = await rpc.call(c.req.param('method'), params, {
-        principal,
-        replyLater: (promise) => {
-          later = promise;
-        },
-      });
-      if (!result.ok) return c.json({ ok: false, error: result.error }, result.httpStatus as 400); // a status of the fault table
-      if (!later) return c.body(`{"ok":true,"payload":${result.payload}}`, 200, { 'content-type': 'application/json' });
-      const final = await later;
-      return final.ok
-        ? c.json({ ok: true, payload: final.payload })
-        : c.json({ ok: false, payload: final.payload, error: { code: 'UNAVAILABLE', message: final.message } }, 502);
-    },
-  );
+  app.post('/rpc/:method', async (c) => {
+    if (!checkBearer(secrets(), c.req.header('authorization'))) return unauthorized(c);
+    let params: unknown;
+    try {
+      const text = await c.req.text();
+      params = text === '' ? {} : JSON.parse(text);
+    } catch {
+      return c.json(errorBody('INVALID_REQUEST', 'the body is not JSON'), 400);
+    }
+    const principal: Principal = { workspaceId, actor: 'token:http', role: 'operator', scopes: ['operator.admin'] };
+    let later: Promise<LaterReply> | undefined;
+    const result = await rpc.call(c.req.param('method'), params, {
+      principal,
+      replyLater: (promise) => {
+        later = promise;
+      },
+    });
+    if (!result.ok) return c.json({ ok: false, error: result.error }, result.httpStatus as 400); // a status of the fault table
+    if (!later) return c.body(`{"ok":true,"payload":${result.payload}}`, 200, { 'content-type': 'application/json' });
+    const final = await later;
+    return final.ok
+      ? c.json({ ok: true, payload: final.payload })
+      : c.json({ ok: false, payload: final.payload, error: { code: 'UNAVAILABLE', message: final.message } }, 502);
+  });
   app.notFound((c) => c.json(errorBody('not_found', `nothing answers ${c.req.method} ${c.req.path}`), 404));
   return app;
 }

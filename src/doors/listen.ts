@@ -26,12 +26,21 @@ export interface Listening {
 }
 
 const HEADERS_TIMEOUT_MS = 5000;
+const MAX_BODY_BYTES = 1024 * 1024;
 
 /** @throws the system's error when the first host's port cannot be had; further hosts (::1) are optional */
 export async function listen({ app, ws, hosts, port, allowedOrigins }: ListenOptions): Promise<Listening> {
+  const answer = getRequestListener(app.fetch);
   const http = createServer(
     { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 30_000, connectionsCheckingInterval: 1000, keepAliveTimeout: 60_000, maxHeaderSize: 16_384 },
-    getRequestListener(app.fetch),
+    (request, response) => {
+      const refusal = refusalOfBody(request);
+      if (refusal)
+        response
+          .writeHead(refusal.status, { 'content-type': 'application/json', connection: 'close' })
+          .end(JSON.stringify({ ok: false, error: { code: 'INVALID_REQUEST', message: refusal.message } }));
+      else void answer(request, response);
+    },
   );
   http.on('request', (request: IncomingMessage) => markKnown(request.socket));
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -69,6 +78,13 @@ function bind(http: Server, host: string, port: number, servers: NetServer[]): P
       resolve((server.address() as AddressInfo).port); // listening on TCP
     });
   });
+}
+
+/** Decided by the headers alone: not a byte of a body is read that is too large or does not say its length. */
+function refusalOfBody({ headers }: IncomingMessage): { status: number; message: string } | undefined {
+  if (headers['transfer-encoding'] !== undefined) return { status: 411, message: 'send the body with a content-length' };
+  if (Number(headers['content-length'] ?? 0) > MAX_BODY_BYTES) return { status: 413, message: `the body is larger than ${MAX_BODY_BYTES} bytes` };
+  return undefined;
 }
 
 function refuseUpgrade(socket: Duplex, status: number): void {

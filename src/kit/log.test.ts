@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { scratchDir } from '../../test/support/scratch.ts';
 import { handClock } from '../../test/conformance/store/suite.ts';
+import { scratchDir } from '../../test/support/scratch.ts';
 import { openDailyLog } from './log.ts';
 import { createScrub } from './scrub.ts';
 
@@ -19,7 +19,13 @@ it('writes scrubbed JSON lines that only the owner can read, a file a day, and l
   log.debug({}, 'not shown');
   log.flush();
   const [line] = readFileSync(log.file(), 'utf8').trim().split('\n');
-  assert.deepEqual(JSON.parse(line ?? ''), { level: 'info', time: '2026-03-01T12:00:00.000Z', run: 'r1', deep: { a: { token: '[secret]' } }, message: 'hello' });
+  assert.deepEqual(JSON.parse(line ?? ''), {
+    level: 'info',
+    time: '2026-03-01T12:00:00.000Z',
+    run: 'r1',
+    deep: { a: { token: '[secret]' } },
+    message: 'hello',
+  });
   assert.equal(statSync(log.file()).mode & 0o777, 0o600);
   clock.advance(86_400_000);
   log.info({}, 'next day');

@@ -6,7 +6,15 @@ import { createScrub } from './scrub.ts';
 
 it('masks the shapes of known credentials anywhere in a text', () => {
   const scrub = createScrub();
-  for (const secret of ['sk-ant-api03-abcdefghijklmnop', 'sk-proj-abcdefghijklmnopqrst', 'xoxb-123456789-abcdef', 'xapp-1-A0-123456', 'ghp_abcdefghijklmnopqrstuv', 'AKIAABCDEFGHIJKLMNOP', 'eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.abcdefghijklmnop']) {
+  for (const secret of [
+    'sk-ant-api03-abcdefghijklmnop',
+    'sk-proj-abcdefghijklmnopqrst',
+    'xoxb-123456789-abcdef',
+    'xapp-1-A0-123456',
+    'ghp_abcdefghijklmnopqrstuv',
+    'AKIAABCDEFGHIJKLMNOP',
+    'eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.abcdefghijklmnop',
+  ]) {
     const clean = scrub(`before ${secret} after {"deep":{"value":"${secret}"}}`);
     assert.ok(!clean.includes(secret), secret);
     assert.match(clean, /^before \[secret\] after/);

@@ -1,6 +1,6 @@
 // The gateway process: composition root. Opens the state, settles what a predecessor left, then opens the doors.
 
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
@@ -262,8 +262,9 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
 /** Makes the state folder, private to its owner. */
 function prepareState(stateDir: string): void {
   guarded('use the state folder', () => {
-    for (const dir of [stateDir, join(stateDir, 'run'), join(stateDir, 'config'), join(stateDir, 'credentials')])
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    accessSync(stateDir, constants.W_OK);
+    for (const dir of [join(stateDir, 'run'), join(stateDir, 'config'), join(stateDir, 'credentials')]) mkdirSync(dir, { recursive: true, mode: 0o700 });
     chmodSync(stateDir, 0o700);
   });
 }

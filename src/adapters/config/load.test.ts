@@ -5,8 +5,8 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { redactConfig } from '../../domain/config.ts';
 import { scratchDir } from '../../../test/support/scratch.ts';
+import { redactConfig } from '../../domain/config.ts';
 import { loadConfig } from './load.ts';
 import { evaluateConfig } from './read.ts';
 
@@ -39,7 +39,10 @@ describe('the configuration', () => {
     assert.equal(source, 'file');
     assert.deepEqual(issues, []);
     assert.equal(config.agents.defaults.timeoutSeconds, 3600);
-    assert.deepEqual(warnings.map((warning) => warning.path), ['wizard', 'messages', 'commands', 'channels']);
+    assert.deepEqual(
+      warnings.map((warning) => warning.path),
+      ['wizard', 'messages', 'commands', 'channels'],
+    );
     assert.equal(readFileSync(path, 'utf8'), ORIGINALS);
   });
 
@@ -75,12 +78,19 @@ describe('the configuration', () => {
     const { load, path } = setUp(t, good);
     load();
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array(), fc.json().map((text) => Buffer.from(text)), fc.nat(good.length).map((cut) => Buffer.from(good.slice(0, cut)))), (bytes) => {
-        writeFileSync(path, bytes);
-        const { config, source } = load();
-        assert.ok(config.gateway.port > 0);
-        if (source !== 'file') assert.ok(['last-good', 'defaults'].includes(source));
-      }),
+      fc.property(
+        fc.oneof(
+          fc.uint8Array(),
+          fc.json().map((text) => Buffer.from(text)),
+          fc.nat(good.length).map((cut) => Buffer.from(good.slice(0, cut))),
+        ),
+        (bytes) => {
+          writeFileSync(path, bytes);
+          const { config, source } = load();
+          assert.ok(config.gateway.port > 0);
+          if (source !== 'file') assert.ok(['last-good', 'defaults'].includes(source));
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -111,7 +121,14 @@ describe('reading', () => {
 });
 
 it('a redacted configuration holds no credential', () => {
-  const text = JSON.stringify(redactConfig({ gateway: { auth: { token: 'tok', password: 'pw' } }, models: { providers: { a: { apiKey: 'k' } } }, channels: { slack: { botToken: 'xoxb', appToken: 'xapp' } }, agents: { defaults: { contextTokens: 5 } } }));
+  const text = JSON.stringify(
+    redactConfig({
+      gateway: { auth: { token: 'tok', password: 'pw' } },
+      models: { providers: { a: { apiKey: 'k' } } },
+      channels: { slack: { botToken: 'xoxb', appToken: 'xapp' } },
+      agents: { defaults: { contextTokens: 5 } },
+    }),
+  );
   for (const secret of ['tok"', '"pw', '"k"', 'xoxb', 'xapp']) assert.ok(!text.includes(secret), secret);
   assert.match(text, /"contextTokens":5/);
 });

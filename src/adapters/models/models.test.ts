@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { scratchDir } from '../../../test/support/scratch.ts';
 import { parseConfig } from '../../domain/config.ts';
 import { systemClock } from '../../kit/clock.ts';
 import { isFault } from '../../kit/fault.ts';
 import { silentLog } from '../../kit/log.ts';
 import type { ModelRequest } from '../../ports/model.ts';
-import { scratchDir } from '../../../test/support/scratch.ts';
 import { createModels } from './catalog.ts';
 import type { ScenarioFile } from './simulator/scenario.ts';
 import { startSimulator } from './simulator/server.ts';
@@ -37,7 +37,14 @@ async function setUp(t: TestContext, { rules, api = 'anthropic-messages', idleSe
     const pieces: string[] = [];
     const client = await models.clientFor(endpoint);
     const reply = await client.call(
-      { model: 'any', system: 'You test.', tools: [{ name: 'exec', about: 'runs', schema: { type: 'object', properties: {} } }], messages: [{ role: 'user', parts: [{ type: 'text', text: 'hello' }] }], maxOutputTokens: 100, ...request },
+      {
+        model: 'any',
+        system: 'You test.',
+        tools: [{ name: 'exec', about: 'runs', schema: { type: 'object', properties: {} } }],
+        messages: [{ role: 'user', parts: [{ type: 'text', text: 'hello' }] }],
+        maxOutputTokens: 100,
+        ...request,
+      },
       { signal, onText: (piece) => pieces.push(piece) },
     );
     return { ...reply, pieces };
@@ -61,14 +68,35 @@ for (const api of APIS) {
     });
 
     it('asks for tools, and their results reach the model', async (t) => {
-      const { call } = await setUp(t, { api, rules: [{ when: { tool: 'exec', result: 'it is (\\w+)' }, text: 'so {{result.1}}' }, { text: 'let me look', tools: [{ name: 'exec', input: { command: 'date' } }, { name: 'exec', input: { command: 'id' } }] }] });
+      const { call } = await setUp(t, {
+        api,
+        rules: [
+          { when: { tool: 'exec', result: 'it is (\\w+)' }, text: 'so {{result.1}}' },
+          {
+            text: 'let me look',
+            tools: [
+              { name: 'exec', input: { command: 'date' } },
+              { name: 'exec', input: { command: 'id' } },
+            ],
+          },
+        ],
+      });
       const first = await call();
       assert.equal(first.stopReason, 'tool_use');
-      assert.deepEqual(first.toolCalls.map(({ name, input }) => [name, input]), [['exec', { command: 'date' }], ['exec', { command: 'id' }]]);
+      assert.deepEqual(
+        first.toolCalls.map(({ name, input }) => [name, input]),
+        [
+          ['exec', { command: 'date' }],
+          ['exec', { command: 'id' }],
+        ],
+      );
       const second = await call({
         messages: [
           { role: 'user', parts: [{ type: 'text', text: 'hello' }] },
-          { role: 'assistant', parts: [{ type: 'text', text: first.text }, ...first.toolCalls.map((toolCall) => ({ type: 'tool_call' as const, call: toolCall }))] },
+          {
+            role: 'assistant',
+            parts: [{ type: 'text', text: first.text }, ...first.toolCalls.map((toolCall) => ({ type: 'tool_call' as const, call: toolCall }))],
+          },
           { role: 'user', parts: first.toolCalls.map(({ id }) => ({ type: 'tool_result' as const, callId: id, text: 'it is late', isError: false })) },
         ],
       });
@@ -103,7 +131,11 @@ for (const api of APIS) {
     });
 
     it('a stream that is cut, one that stalls, and a server that is gone are told apart', async (t) => {
-      const { call, simulator } = await setUp(t, { api, idleSeconds: 0.3, rules: [{ text: 'a long answer that is cut', stream: { chunk: 4, cutAfter: 4, delayMs: 1 } }] });
+      const { call, simulator } = await setUp(t, {
+        api,
+        idleSeconds: 0.3,
+        rules: [{ text: 'a long answer that is cut', stream: { chunk: 4, cutAfter: 4, delayMs: 1 } }],
+      });
       await assert.rejects(call(), fails('model.network'));
       simulator.play({ name: 'stall', rules: [{ text: 'a long answer that stalls', stream: { chunk: 4, stallAfter: 4, delayMs: 1 } }] });
       await assert.rejects(call(), fails('model.stalled'));
@@ -138,9 +170,19 @@ describe('credentials', () => {
 
   it('of the file come first, expired tokens are left out', async (t) => {
     const { models, stateDir } = await setUp(t, { rules: [{ text: 'x' }] });
-    profiles(stateDir, { 'sim:old': { type: 'token', provider: 'sim', token: 'old', expires: 1 }, 'sim:new': { type: 'token', provider: 'sim', token: 'new' }, 'other:x': { type: 'api_key', provider: 'other', key: 'no' } });
+    profiles(stateDir, {
+      'sim:old': { type: 'token', provider: 'sim', token: 'old', expires: 1 },
+      'sim:new': { type: 'token', provider: 'sim', token: 'new' },
+      'other:x': { type: 'api_key', provider: 'other', key: 'no' },
+    });
     const endpoints = await models.endpointsFor('sim', 'main');
-    assert.deepEqual(endpoints.map(({ credential: { id, kind, secret } }) => [id, kind, secret]), [['sim:new', 'token', 'new'], ['sim:config', 'api_key', 'key']]);
+    assert.deepEqual(
+      endpoints.map(({ credential: { id, kind, secret } }) => [id, kind, secret]),
+      [
+        ['sim:new', 'token', 'new'],
+        ['sim:config', 'api_key', 'key'],
+      ],
+    );
   });
 
   it('by OAuth are renewed before they expire, once, and kept beside the file they came from', async (t) => {

@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { scratchDir, until } from '../../../test/support/scratch.ts';
 import type { SandboxChoice } from '../../domain/tool.ts';
 import { systemClock } from '../../kit/clock.ts';
 import { silentLog } from '../../kit/log.ts';
 import { startTimeOf } from '../../kit/process-ref.ts';
 import type { ToolContext } from '../../ports/tool.ts';
-import { scratchDir, until } from '../../../test/support/scratch.ts';
 import { createFileBlobs } from '../blob/files.ts';
 import { createSandboxPicker } from '../sandbox/catalog.ts';
 import { createExecTool, createProcessTool, type ExecSettings } from './exec.ts';
@@ -43,9 +43,21 @@ function setUp(t: TestContext, choice: SandboxChoice = 'none', settings: Partial
     blobs: createFileBlobs(join(dir, 'blobs')),
     log: silentLog,
   };
-  const exec = createExecTool(jobs, { timeoutSec: 30, backgroundMs: 5000, network: 'none', pathPrepend: [], binds: [], baseEnv: { PATH: '/usr/local/bin:/usr/bin:/bin' }, ...settings }, systemClock);
+  const exec = createExecTool(
+    jobs,
+    { timeoutSec: 30, backgroundMs: 5000, network: 'none', pathPrepend: [], binds: [], baseEnv: { PATH: '/usr/local/bin:/usr/bin:/bin' }, ...settings },
+    systemClock,
+  );
   const processTool = createProcessTool(jobs);
-  return { workspace, stateDir, context, stop, noted, run: (input: Record<string, unknown>) => exec.run(input, context), process: (input: Record<string, unknown>) => processTool.run(input, context) };
+  return {
+    workspace,
+    stateDir,
+    context,
+    stop,
+    noted,
+    run: (input: Record<string, unknown>) => exec.run(input, context),
+    process: (input: Record<string, unknown>) => processTool.run(input, context),
+  };
 }
 
 describe('exec', () => {
@@ -62,7 +74,13 @@ describe('exec', () => {
     assert.equal((await run({ command: 'pwd' })).text, workspace);
     const { text } = await run({ command: 'env', env: { MINE: 'yes' } });
     assert.match(text, /MINE=yes/);
-    assert.deepEqual(text.split('\n').map((line) => line.split('=')[0]).filter((name) => !['PATH', 'PWD', 'MINE', 'CLAWDBOT_RUN', '_', 'SHLVL', 'OLDPWD'].includes(name ?? '')), []);
+    assert.deepEqual(
+      text
+        .split('\n')
+        .map((line) => line.split('=')[0])
+        .filter((name) => !['PATH', 'PWD', 'MINE', 'CLAWDBOT_RUN', '_', 'SHLVL', 'OLDPWD'].includes(name ?? '')),
+      [],
+    );
   });
 
   it('a time-out kills the whole group', async (t) => {

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
-import { isFault } from '../../kit/fault.ts';
 import { scratchDir } from '../../../test/support/scratch.ts';
+import { isFault } from '../../kit/fault.ts';
 import { readInside, writeInside } from './inside.ts';
 
 function setUp(t: TestContext) {
@@ -24,7 +24,8 @@ it('reads inside, by relative and absolute paths and through links that stay ins
   const { root, area } = setUp(t);
   symlinkSync('../file', join(root, 'sub', 'link'));
   symlinkSync('sub', join(root, 'alias'));
-  for (const path of ['file', './sub/../file', join(root, 'file'), 'sub/link', 'alias/link']) assert.equal((await readInside(area, path)).toString(), 'inside', path);
+  for (const path of ['file', './sub/../file', join(root, 'file'), 'sub/link', 'alias/link'])
+    assert.equal((await readInside(area, path)).toString(), 'inside', path);
 });
 
 it('refuses every way out', async (t) => {
@@ -33,7 +34,20 @@ it('refuses every way out', async (t) => {
   symlinkSync('../secret', join(root, 'relative'));
   symlinkSync('..', join(root, 'up'));
   symlinkSync('loop', join(root, 'loop'));
-  for (const path of ['../secret', join(dir, 'secret'), 'absolute', 'relative', 'up/secret', 'loop', 'sub/../../secret', '/etc/passwd', '.', 'state/token', 'sub', 'gone']) {
+  for (const path of [
+    '../secret',
+    join(dir, 'secret'),
+    'absolute',
+    'relative',
+    'up/secret',
+    'loop',
+    'sub/../../secret',
+    '/etc/passwd',
+    '.',
+    'state/token',
+    'sub',
+    'gone',
+  ]) {
     await assert.rejects(readInside(area, path), refused, path);
   }
   for (const path of ['../new', 'up/new', 'absolute', 'state/new', '/tmp/elsewhere/new']) await assert.rejects(writeInside(area, path, 'x'), refused, path);

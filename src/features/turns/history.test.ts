@@ -49,7 +49,10 @@ const turns = fc
   .array(
     fc.record({
       said: fc.string({ maxLength: 40 }),
-      steps: fc.array(fc.record({ calls: fc.integer({ min: 1, max: 3 }), missing: fc.boolean(), text: fc.string({ maxLength: 30 }), output: fc.string({ maxLength: 200 }) }), { maxLength: 4 }),
+      steps: fc.array(
+        fc.record({ calls: fc.integer({ min: 1, max: 3 }), missing: fc.boolean(), text: fc.string({ maxLength: 30 }), output: fc.string({ maxLength: 200 }) }),
+        { maxLength: 4 },
+      ),
       end: fc.constantFrom('stop', 'aborted', 'none'),
     }),
     { minLength: 1, maxLength: 12 },
@@ -60,7 +63,13 @@ const turns = fc
       user(said),
       ...steps.flatMap(({ calls, missing, text, output }): EntryBody[] => {
         const ids = Array.from({ length: calls }, () => `call_${id++}`);
-        return [assistant(text, ids), ...ids.toReversed().slice(missing ? 1 : 0).map((callId) => result(callId, output))];
+        return [
+          assistant(text, ids),
+          ...ids
+            .toReversed()
+            .slice(missing ? 1 : 0)
+            .map((callId) => result(callId, output)),
+        ];
       }),
       ...(end === 'stop' ? [assistant('done', [])] : end === 'aborted' ? [assistant('half', [], 'aborted')] : []),
     ]);
@@ -78,7 +87,11 @@ describe('history', () => {
 
   it('is a valid request that fits, whatever the budget', () => {
     const size = (messages: readonly ModelMessage[]) =>
-      messages.reduce((sum, { parts }) => sum + parts.reduce((inner, part) => inner + (part.type === 'text' || part.type === 'tool_result' ? estimateTokens(part.text) : 0), 0), 0);
+      messages.reduce(
+        (sum, { parts }) =>
+          sum + parts.reduce((inner, part) => inner + (part.type === 'text' || part.type === 'tool_result' ? estimateTokens(part.text) : 0), 0),
+        0,
+      );
     fc.assert(
       fc.property(turns, fc.integer({ min: 200, max: 2000 }), (log, budget) => {
         const messages = render(log, budget);
@@ -100,7 +113,12 @@ describe('history', () => {
   });
 
   it('keeps the latest order even when everything else had to go', () => {
-    const log = [user('old'), assistant('fine', []), user('the order'), ...Array.from({ length: 200 }, (_, i) => [assistant('', [`c${i}`]), result(`c${i}`, 'x'.repeat(300))]).flat()];
+    const log = [
+      user('old'),
+      assistant('fine', []),
+      user('the order'),
+      ...Array.from({ length: 200 }, (_, i) => [assistant('', [`c${i}`]), result(`c${i}`, 'x'.repeat(300))]).flat(),
+    ];
     const [first] = render(log, 3000);
     assert.match(JSON.stringify(first), /the order/);
   });
@@ -133,7 +151,10 @@ describe('history', () => {
 
 describe('openCalls', () => {
   it('answers the calls of the last step that have no result', () => {
-    assert.deepEqual(openCalls(asEntries([user('go'), assistant('', ['a', 'b', 'c']), result('b')])).map(({ id }) => id), ['a', 'c']);
+    assert.deepEqual(
+      openCalls(asEntries([user('go'), assistant('', ['a', 'b', 'c']), result('b')])).map(({ id }) => id),
+      ['a', 'c'],
+    );
     assert.deepEqual(openCalls(asEntries([user('go'), assistant('', ['a']), result('a')])), []);
     assert.deepEqual(openCalls(asEntries([user('go')])), []);
   });
