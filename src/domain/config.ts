@@ -65,7 +65,10 @@ export const ConfigSchema = section({
     section({
       port: z.int().min(0).max(65_535).default(18_789).describe('TCP port of WebSocket and HTTP.'),
       mode: z.enum(['local', 'remote']).default('local'),
-      bind: z.enum(['loopback', 'lan', 'tailnet', 'auto', 'custom']).default('loopback').describe('loopback: this machine only. lan: every interface.'),
+      bind: z
+        .enum(['loopback', 'lan', 'tailnet', 'auto', 'custom'])
+        .default('loopback')
+        .describe('loopback: this machine only. lan: every interface. The others are not available yet and mean loopback.'),
       auth: withDefaults(
         section({
           mode: z.enum(['token', 'password']).default('token'),
@@ -167,7 +170,7 @@ export function parseConfig(value: unknown): ParsedConfig {
   if (!parsed.success) {
     return { ok: false, issues: parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })) };
   }
-  return { ok: true, config: parsed.data, warnings: unusedSections(value) };
+  return { ok: true, config: parsed.data, warnings: [...unusedSections(value), ...unusedChoices(parsed.data)] };
 }
 
 function unusedSections(value: unknown): ConfigFinding[] {
@@ -179,6 +182,17 @@ function unusedSections(value: unknown): ConfigFinding[] {
         ? { path: key, message: 'this version does not use this section yet; it is kept as it is' }
         : { path: key, message: 'unknown section; it is kept and ignored' },
     );
+}
+
+function unusedChoices({ gateway: { bind } }: Config): ConfigFinding[] {
+  if (bind === 'loopback' || bind === 'lan') return [];
+  return [{ path: 'gateway.bind', message: `"${bind}" is not available yet: the gateway listens on loopback` }];
+}
+
+/** Variables of the file's env section, written as env.NAME or env.vars.NAME. The real environment goes first. */
+export function variablesIn({ env = {} }: Config): Record<string, string> {
+  const vars = (env['vars'] ?? {}) as Record<string, unknown>; // only its strings are taken
+  return Object.fromEntries(Object.entries({ ...env, ...vars }).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])));
 }
 
 export function defaultAgentId(config: Config): string {

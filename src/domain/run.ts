@@ -2,8 +2,8 @@
 
 import type { Attachment, EntryUsage } from './transcript.ts';
 
-export const LIVE_STATES = ['running', 'waiting'] as const;
-export const TERMINAL_STATES = ['succeeded', 'failed', 'timed_out', 'cancelled', 'lost', 'parked'] as const;
+const LIVE_STATES = ['running', 'waiting'] as const;
+const TERMINAL_STATES = ['succeeded', 'failed', 'timed_out', 'cancelled', 'lost', 'parked'] as const;
 
 export type TerminalState = (typeof TERMINAL_STATES)[number];
 export type RunState = 'queued' | (typeof LIVE_STATES)[number] | TerminalState;

@@ -10,7 +10,7 @@ export interface SessionDefaults {
   readonly mainKey: string;
 }
 
-export function isAgentId(text: string): boolean {
+function isAgentId(text: string): boolean {
   return AGENT_ID.test(text);
 }
 

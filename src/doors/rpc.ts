@@ -63,7 +63,7 @@ function checkRights(principal: Principal, scope: AnyMethod['scope']): void {
 }
 
 /** Only fields the frame schema knows; the fault's own code travels in the details. */
-export function toWireError(error: unknown): { readonly error: WireError; readonly httpStatus: number } {
+function toWireError(error: unknown): { readonly error: WireError; readonly httpStatus: number } {
   if (!isFault(error)) return { error: { code: 'UNAVAILABLE', message: `Error: ${messageOf(error)}` }, httpStatus: 500 };
   const { wire, http, retry } = adviceFor(error.code);
   return { error: { code: wire, message: error.message, details: { code: error.code }, ...(retry === 'later' && { retryable: true }) }, httpStatus: http };

@@ -25,11 +25,6 @@ export const systemClock: Clock = {
     }),
 };
 
-/** ISO 8601 in UTC of an epoch-milliseconds instant. */
-export function isoTime(atMs: number): string {
-  return new Date(atMs).toISOString();
-}
-
 /** Local calendar day `YYYY-MM-DD` of an instant, as used in log file names. */
 export function localDay(atMs: number): string {
   const day = new Date(atMs);

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { existingToken, readConfigFile } from '../adapters/config/load.ts';
-import { defaultAgentId, type LoadedConfig, parseConfig } from '../domain/config.ts';
+import { defaultAgentId, type LoadedConfig, parseConfig, variablesIn } from '../domain/config.ts';
 import { modelChain } from '../domain/model.ts';
 import { canonicalSessionKey } from '../domain/session.ts';
 import { WORKSPACE_ID } from '../domain/workspace.ts';
@@ -92,7 +92,7 @@ async function noticesFor({ issues, source, path, config }: LoadedConfig, { stat
       `attention: ${path} is not valid (${issues[0]?.message ?? ''}); running ${source === 'defaults' ? 'the defaults' : 'its last good revision'}. Check it with: clawdbot config validate`,
     );
   const { createModels } = await import('../adapters/models/catalog.ts');
-  const models = createModels({ config, stateDir, providerKeys: providerKeysIn(variables), clock: systemClock, log: silentLog });
+  const models = createModels({ config, stateDir, providerKeys: providerKeysIn({ ...variablesIn(config), ...variables }), clock: systemClock, log: silentLog });
   const agentId = defaultAgentId(config);
   const [primary] = modelChain(config, agentId, null);
   if (!primary) return notices;

@@ -8,7 +8,7 @@ import { loadConfig, ownToken, storedSecret } from '../adapters/config/load.ts';
 import { createSandboxPicker, describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
 import { connectToThread, type ThreadStore } from '../adapters/store/clients.ts';
 import type { StoreThreadOptions } from '../adapters/store/thread-server.ts';
-import { type LoadedConfig, secretsIn } from '../domain/config.ts';
+import { type LoadedConfig, secretsIn, variablesIn } from '../domain/config.ts';
 import type { RunEnded, SealedEvent } from '../domain/event.ts';
 import { laneLimits } from '../domain/lane.ts';
 import { sandboxChoice } from '../domain/tool.ts';
@@ -79,7 +79,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   const token = environment.token ?? config.gateway.auth.token ?? guarded('make a token', () => ownToken(stateDir));
   const password = environment.password ?? config.gateway.auth.password;
   const gatewaySecret = guarded('make a secret', () => storedSecret(stateDir, 'device-secret'));
-  const providerKeys = providerKeysIn(environment.variables);
+  const providerKeys = providerKeysIn({ ...variablesIn(config), ...environment.variables });
   const secrets = [...secretsIn(config), token, gatewaySecret, ...(password ? [password] : []), ...Object.values(providerKeys)];
   const scrub = createScrub(
     secrets,
@@ -321,7 +321,7 @@ function socketPathFor(stateDir: string): string {
 }
 
 function hostsOf(bind: string): readonly string[] {
-  return bind === 'loopback' ? ['127.0.0.1', '::1'] : ['0.0.0.0', '::'];
+  return bind === 'lan' ? ['0.0.0.0', '::'] : ['127.0.0.1', '::1'];
 }
 
 /** Probed in the background: a start does not wait for it. */

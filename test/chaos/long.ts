@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runChaos } from './turns.ts';
 
-const { values } = parseArgs({ options: { kills: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' }, turns: { type: 'string', default: '400' } } });
+const { values } = parseArgs({
+  options: { kills: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' }, turns: { type: 'string', default: '400' } },
+});
 const wanted = Number(values.kills);
 let seed = Number(values.seed);
 let kills = 0;

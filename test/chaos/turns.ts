@@ -29,7 +29,12 @@ export interface ChaosReport {
 const SCENARIO = {
   name: 'chaos',
   rules: [
-    { when: { user: 'order (\\S+)', step: 0 }, text: 'on it {{user.1}} ', tools: [{ name: 'exec', input: { command: 'echo {{user.1}} >> effects; sleep 0.02' } }], stream: { chunk: 8, delayMs: 3 } },
+    {
+      when: { user: 'order (\\S+)', step: 0 },
+      text: 'on it {{user.1}} ',
+      tools: [{ name: 'exec', input: { command: 'echo {{user.1}} >> effects; sleep 0.02' } }],
+      stream: { chunk: 8, delayMs: 3 },
+    },
     { when: { user: 'order (\\S+)' }, text: 'done {{user.1}}', stream: { chunk: 4, delayMs: 3 } },
   ],
 };
@@ -111,7 +116,11 @@ export async function runChaos({ dir, seed, turns, sessions, log }: ChaosOptions
     );
     stopping = true;
     await killing;
-    return { ...(await check({ ask, turns, sessions, workspace: installation.workspace, requests: installation.simulator.requests() })), kills, slowestResumeMs: Math.round(slowestResumeMs) };
+    return {
+      ...(await check({ ask, turns, sessions, workspace: installation.workspace, requests: installation.simulator.requests() })),
+      kills,
+      slowestResumeMs: Math.round(slowestResumeMs),
+    };
   } finally {
     stopping = true;
     await killing.catch(() => undefined);
@@ -147,13 +156,21 @@ async function check({ ask, turns, sessions, workspace, requests }: Evidence): P
     const texts = (role: string) => messages.filter((message) => message.role === role).map(({ content }) => content[0]?.text ?? '');
     const orders = texts('user').map((text) => text.replace('order ', ''));
     assert.equal(new Set(orders).size, orders.length, 'a message stands twice in a transcript');
-    assert.deepEqual(texts('assistant').filter((text) => text.startsWith('done ')), orders.map((order) => `done ${order}`), 'answers stand in the order of their questions');
+    assert.deepEqual(
+      texts('assistant').filter((text) => text.startsWith('done ')),
+      orders.map((order) => `done ${order}`),
+      'answers stand in the order of their questions',
+    );
     interruptedCalls += texts('toolResult').filter((text) => text.includes('interrupted')).length;
   }
   const effects = existsSync(join(workspace, 'effects')) ? readFileSync(join(workspace, 'effects'), 'utf8').trim().split('\n') : [];
   assert.equal(new Set(effects).size, effects.length, 'an effect happened twice');
   assert.ok(turns - effects.length <= interruptedCalls, `${turns - effects.length} effects are missing, ${interruptedCalls} calls were told as interrupted`);
-  assert.deepEqual(requests.filter(({ problem }) => problem !== undefined), [], 'a request was not valid');
+  assert.deepEqual(
+    requests.filter(({ problem }) => problem !== undefined),
+    [],
+    'a request was not valid',
+  );
   await checkChain(ask, turns);
   return { turns, attempts, interruptedCalls };
 }
@@ -168,7 +185,18 @@ async function checkChain(ask: Evidence['ask'], turns: number): Promise<void> {
       assert.equal(event.sealedSeq, cursor + 1, 'a gap in the events');
       cursor = event.sealedSeq;
       const { workspaceId, stream, seq, actor, sessionKey, runKey, body, at } = event;
-      hash = chainHash(hash, { workspace_id: workspaceId, stream, seq, actor, session_key: sessionKey, run_key: runKey, body: JSON.stringify(body), at, sealed_seq: null, hash: null });
+      hash = chainHash(hash, {
+        workspace_id: workspaceId,
+        stream,
+        seq,
+        actor,
+        session_key: sessionKey,
+        run_key: runKey,
+        body: JSON.stringify(body),
+        at,
+        sealed_seq: null,
+        hash: null,
+      });
       assert.equal(event.hash, hash, 'the chain is broken');
       if (body.kind === 'run.ended') ends.push(stream);
     }

@@ -27,7 +27,7 @@ const PROBE_TIMEOUT_MS = 5000;
 /** Where the running Node lives, bound so that `node` works inside whatever installed it. */
 const nodePrefix = () => dirname(dirname(realpathSync(process.execPath)));
 
-export const bwrap: Sandbox = {
+const bwrap: Sandbox = {
   level: 'bwrap',
   wrap: ({ argv, cwd, workspace, binds, hidden, network, env }) => ({
     file: 'bwrap',

@@ -29,7 +29,7 @@ export type OpenStore = (t: TestContext) => Promise<OpenedStore>;
 const W = 'w';
 const WORKER = 'worker_1';
 
-export function request(n: number | string, more: Partial<RunRequest> = {}): RunRequest {
+function request(n: number | string, more: Partial<RunRequest> = {}): RunRequest {
   return {
     workspaceId: W,
     actor: 'test',
@@ -44,8 +44,8 @@ export function request(n: number | string, more: Partial<RunRequest> = {}): Run
   };
 }
 
-export const answer = (text: string): EntryBody => ({ kind: 'assistant', text, toolCalls: [], stopReason: 'stop', provider: 'p', model: 'm', usage: NO_USAGE });
-export const outcome = (text: string): RunOutcome => ({
+const answer = (text: string): EntryBody => ({ kind: 'assistant', text, toolCalls: [], stopReason: 'stop', provider: 'p', model: 'm', usage: NO_USAGE });
+const outcome = (text: string): RunOutcome => ({
   text,
   stopReason: 'stop',
   usage: { input: 10, output: 5, cacheRead: 0, cacheWrite: 0, cost: 0.5 },

@@ -1,0 +1,33 @@
+// npm test: the checks, then every test in groups with a share of the eight minutes each. npm test -- <files> runs only those.
+
+import { spawnSync } from 'node:child_process';
+import { check } from './check.mjs';
+import { nodePath, root } from './setup.mjs';
+
+// Journeys and chaos measure times: one file at a time.
+const groups = [
+  { name: 'unit', files: ['src/**/*.test.ts', 'test/*.test.ts'], atOnce: 2, shareMinutes: 1 },
+  { name: 'conformance', files: ['test/conformance/**/*.test.ts'], atOnce: 2, shareMinutes: 1.5 },
+  { name: 'journeys', files: ['test/journeys/*.test.ts'], atOnce: 1, shareMinutes: 2 },
+  { name: 'chaos', files: ['test/chaos/*.test.ts'], atOnce: 1, shareMinutes: 1 },
+];
+
+function runTests(files, atOnce) {
+  return spawnSync(nodePath(), ['--test', `--test-concurrency=${atOnce}`, ...files], { cwd: root, stdio: 'inherit' }).status === 0;
+}
+
+const asked = process.argv.slice(2);
+if (asked.length > 0) process.exit(runTests(asked, 1) ? 0 : 1);
+
+let good = check();
+const times = [];
+for (const { name, files, atOnce, shareMinutes } of groups) {
+  const since = performance.now();
+  good = runTests(files, atOnce) && good;
+  times.push(`${name} ${((performance.now() - since) / 1000).toFixed(0)} s of ${shareMinutes * 60} s`);
+}
+process.stdout.write(`\ntime: ${times.join(', ')}\n`);
+if (spawnSync('bwrap', ['--version']).error) {
+  process.stdout.write('skipped: everything in a sandbox, because bubblewrap is not installed. Enable it with: apt install bubblewrap\n');
+}
+process.exit(good ? 0 : 1);
