@@ -30,23 +30,25 @@ interface Member {
   readonly gone: Promise<void>;
 }
 
-const QUICK_DEATH_MS = 5000;
 const LONGEST_PAUSE_MS = 5000;
 const DRAIN_MARGIN_MS = 3000;
 
-export type WorkerPool = ReturnType<typeof startWorkerPool>;
 
 export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, onGone }: WorkerPoolOptions) {
   const members = new Map<string, Member>();
   let stopping = false;
   let deaths = 0;
-  let quickDeaths = 0;
+  let stillborn = 0;
 
   const start = async (): Promise<void> => {
     const id = newId('worker', clock.now());
     const credential = newSecret(32);
     const child = fork(entryPath('worker'), [], { execArgv: [], env: workerEnvironment(), stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-    child.on('message', (frame: WorkerToGateway) => onFrame(frame));
+    let ready = false;
+    child.on('message', (frame: WorkerToGateway) => {
+      ready ||= frame.kind === 'ready';
+      onFrame(frame);
+    });
     child.on('error', (error) => log.error({ worker: id, error: messageOf(error) }, 'a worker process failed'));
     const startedAt = clock.now();
     const gone = new Promise<void>((resolve) => {
@@ -57,7 +59,7 @@ export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, 
         onGone(id, end)
           .catch((error: unknown) => log.error({ worker: id, error: messageOf(error) }, 'the runs of a dead worker wait for their leases to end'))
           .finally(resolve);
-        if (!stopping) replace(clock.now() - startedAt);
+        if (!stopping) replace(ready);
       });
     });
     members.set(id, { id, child, startedAt, gone });
@@ -67,10 +69,11 @@ export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, 
     tell(child, { kind: 'configure', settings: { ...settings, workerId: id, storeCredential: credential } });
   };
 
-  const replace = (livedMs: number) => {
+  /** At once, unless workers keep dying before they are ready: then something is wrong with the machine, not with a run. */
+  const replace = (wasReady: boolean) => {
     deaths += 1;
-    quickDeaths = livedMs < QUICK_DEATH_MS ? quickDeaths + 1 : 0;
-    const pauseMs = quickDeaths < 3 ? 0 : Math.min(LONGEST_PAUSE_MS, 250 * 2 ** (quickDeaths - 3));
+    stillborn = wasReady ? 0 : stillborn + 1;
+    const pauseMs = stillborn < 3 ? 0 : Math.min(LONGEST_PAUSE_MS, 250 * 2 ** (stillborn - 3));
     void clock.sleep(pauseMs).then(() => (stopping ? undefined : begin()));
   };
 

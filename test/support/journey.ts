@@ -5,8 +5,6 @@ import type { TestContext } from 'node:test';
 import { connectClient, createInstallation, type InstallationOptions, type TestClient } from './installation.ts';
 import { scratchDir, until } from './scratch.ts';
 
-export type Journey = Awaited<ReturnType<typeof startJourney>>;
-
 /** Installation, gateway and client; everything is killed and removed after the test. */
 export async function startJourney(t: TestContext, options: Omit<InstallationOptions, 'dir'>) {
   const dir = scratchDir(t);

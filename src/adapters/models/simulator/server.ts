@@ -12,6 +12,8 @@ export interface Simulator {
   readonly url: string;
   /** Requests so far, refused ones included. */
   readonly requests: () => readonly SimulatedRequest[];
+  /** When the first text of the latest streamed answer left, on the clock of `elapsed`. */
+  readonly firstTextAt: () => number | undefined;
   readonly play: (scenario: ScenarioFile) => void;
   readonly close: () => Promise<void>;
 }
@@ -35,11 +37,17 @@ interface SimulatorOptions {
 }
 
 const MAX_BODY = 64 * 1024 * 1024;
+/** Chunks before the first text of an answer: the start of the message and of its block. */
+const FIRST_TEXT = 2;
 
 /** Starts on 127.0.0.1. @throws Error when the port is taken or the scenario is not valid */
 export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: SimulatorOptions): Promise<Simulator> {
   let player = createPlayer(parseScenario(scenario));
   const requests: SimulatedRequest[] = [];
+  let firstTextAt: number | undefined;
+  const onText = () => {
+    firstTextAt = clock.elapsed();
+  };
   const note = (request: Omit<SimulatedRequest, 'at'>) => {
     requests.push({ at: clock.now(), ...request });
     if (requests.length > keep) requests.splice(0, requests.length - keep);
@@ -64,7 +72,7 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
       const headers: Record<string, string> = play.fail.retryAfter === undefined ? {} : { 'retry-after': String(play.fail.retryAfter) };
       return json(response, play.fail.status, { type: 'error', error: { type: play.fail.type, message: play.fail.message } }, headers);
     }
-    await send(response, stream(play, conversation, newSecret(6)), play, clock);
+    await send(response, stream(play, conversation, newSecret(6)), play, clock, onText);
   };
 
   const server = createServer((request, response) => {
@@ -81,6 +89,7 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
       resolve({
         url: `http://127.0.0.1:${bound}`,
         requests: () => requests,
+        firstTextAt: () => firstTextAt,
         play: (next) => {
           player = createPlayer(parseScenario(next));
         },
@@ -112,7 +121,7 @@ function chatApi(body: string): Read {
   return problem ? { problem } : { conversation: readChat(parsed.data, body.length), stream: chatStream };
 }
 
-async function send(response: ServerResponse, chunks: Iterable<string>, { stream }: Play, clock: Clock): Promise<void> {
+async function send(response: ServerResponse, chunks: Iterable<string>, { stream }: Play, clock: Clock, onText: () => void): Promise<void> {
   if (stream.firstMs > 0) await clock.sleep(stream.firstMs);
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   const broken = stream.cutAfter !== undefined || stream.stallAfter !== undefined;
@@ -123,6 +132,7 @@ async function send(response: ServerResponse, chunks: Iterable<string>, { stream
     if (sent === stream.cutAfter) return void response.destroy();
     if (sent === stream.stallAfter) return;
     if (stream.delayMs > 0 && sent > 0) await clock.sleep(stream.delayMs);
+    if (sent === FIRST_TEXT) onText();
     response.write(chunk);
     sent += 1;
   }
