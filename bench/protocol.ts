@@ -25,11 +25,10 @@ export async function protocol(): Promise<void> {
         const socket = new WebSocket(url, { perMessageDeflate: false });
         socket.on('error', reject);
         socket.on('message', (data: Buffer) => {
-          if (data.includes('connect.challenge')) socket.send(JSON.stringify(hello));
-          else if (data.includes('hello-ok')) {
+          if (data.includes('hello-ok')) {
             socket.close();
             resolve();
-          }
+          } else if (data.includes('"event":"connect.challenge"')) socket.send(JSON.stringify(hello));
         });
       });
     await timeEach(100, enter);
@@ -75,11 +74,10 @@ async function flood(url: string, hello: string | undefined, frame: (id: number)
           if (hello === undefined) socket.on('open', begin);
           socket.on('message', (data: Buffer) => {
             if (!entered && hello !== undefined) {
-              if (data.includes('connect.challenge')) socket.send(hello);
-              else if (data.includes('hello-ok')) {
+              if (data.includes('"hello-ok"')) {
                 entered = true;
                 begin();
-              }
+              } else if (data.includes('"event":"connect.challenge"')) socket.send(hello);
               return;
             }
             if (data.includes('"type":"event"') || !counting) return;

@@ -33,7 +33,6 @@ interface Member {
 const LONGEST_PAUSE_MS = 5000;
 const DRAIN_MARGIN_MS = 3000;
 
-
 export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, onGone }: WorkerPoolOptions) {
   const members = new Map<string, Member>();
   let stopping = false;

@@ -131,7 +131,7 @@ export interface RunResult {
   readonly stderr: string;
 }
 
-function run(file: string, args: readonly string[], env: Readonly<Record<string, string>>, cwd?: string): Promise<RunResult> {
+export function runCommand(file: string, args: readonly string[], env: Readonly<Record<string, string>>, cwd?: string): Promise<RunResult> {
   const child = spawn(file, [...args], { env, stdio: ['ignore', 'pipe', 'pipe'], ...(cwd !== undefined && { cwd }) });
   let stdout = '';
   let stderr = '';
