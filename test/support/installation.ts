@@ -74,7 +74,7 @@ export async function createInstallation({ dir, scenario, config = {}, bundled =
     start,
     /** Runs the command line against this installation. */
     cli: (args: readonly string[], extra: Readonly<Record<string, string>> = {}) =>
-      run(process.execPath, [bundled ? BUNDLE : BIN, ...args], { ...environment, ...extra }),
+      runCommand(process.execPath, [bundled ? BUNDLE : BIN, ...args], { ...environment, ...extra }),
     close: async () => {
       for (const { child, exited } of started) {
         child.kill('SIGKILL');
