@@ -22,7 +22,7 @@ export async function store(): Promise<void> {
 async function cycles(callers: number, count: number): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'clawdbot-store-'));
   const thread = new Worker(THREAD, { workerData: { path: join(dir, 'store.sqlite'), socketPath: join(dir, 's') } });
-  const opened = await connectToThread(thread, { onEvents: () => undefined });
+  const opened = await connectToThread(thread, { onEvents: () => undefined, onLost: () => undefined });
   await opened.call(setLanes, { workspaceId: 'w', slots: { main: 1000 } });
   let next = 0;
   const since = performance.now();

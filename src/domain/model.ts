@@ -73,6 +73,12 @@ export function priceOf({ provider, model }: ModelRef, config: Config): Price | 
   return PRICES.find(([name]) => name.test(`${provider}/${model}`))?.[1] ?? null;
 }
 
+/** Tokens that a request to the model may have: what the configuration says of it, at most `agents.defaults.contextTokens`. */
+export function contextWindowOf({ provider, model }: ModelRef, config: Config): number {
+  const stated = config.models.providers[provider]?.models?.find((candidate) => candidate.id === model)?.contextWindow;
+  return Math.min(stated ?? Number.POSITIVE_INFINITY, config.agents.defaults.contextTokens);
+}
+
 export function isLoopback(url: string): boolean {
   return /^\w+:\/\/(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?(\/|$)/i.test(url);
 }

@@ -2,6 +2,7 @@
 
 import { type Context, Hono } from 'hono';
 import type { Principal } from '../domain/authorize.ts';
+import { newUuid } from '../kit/id.ts';
 import type { Metrics } from '../kit/metrics.ts';
 import type { LaterReply } from '../ports/method.ts';
 import { checkBearer, isTrustedOrigin, type SharedSecrets } from './auth.ts';
@@ -50,6 +51,7 @@ export function createHttpDoor({ rpc, workspaceId, secrets, allowedOrigins, metr
     let later: Promise<LaterReply> | undefined;
     const result = await rpc.call(c.req.param('method'), params, {
       principal,
+      requestId: `http/${newUuid()}`,
       replyLater: (promise) => {
         later = promise;
       },

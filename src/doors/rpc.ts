@@ -16,6 +16,8 @@ export type RpcResult =
 
 export interface Caller {
   readonly principal: Principal;
+  /** Names the request in the log: connection and the client's own id. */
+  readonly requestId: string;
   readonly replyLater: MethodContext['replyLater'];
 }
 
@@ -33,7 +35,7 @@ export function createRpc({ methods, world, log, metrics }: RpcOptions) {
   return {
     methodNames: methods.map(({ name }) => name),
     /** Never throws: what goes wrong is an error of the result. */
-    call: async (name: string, params: unknown, { principal, replyLater }: Caller): Promise<RpcResult> => {
+    call: async (name: string, params: unknown, { principal, requestId, replyLater }: Caller): Promise<RpcResult> => {
       const since = world.clock.elapsed();
       const entry = byName.get(name);
       let result: RpcResult;
@@ -46,9 +48,11 @@ export function createRpc({ methods, world, log, metrics }: RpcOptions) {
         const value: unknown = await entry.run(context, parsed.data);
         result = { ok: true, payload: value instanceof PreparedJson ? value.text : JSON.stringify(value ?? null) };
       } catch (error) {
-        if (!isFault(error)) log.error({ method: name, error: error instanceof Error ? error.stack : String(error) }, 'a method failed unexpectedly');
+        if (!isFault(error))
+          log.error({ method: name, request: requestId, error: error instanceof Error ? error.stack : String(error) }, 'a method failed unexpectedly');
         result = { ok: false, ...toWireError(error) };
       }
+      if (!result.ok) log.debug({ method: name, request: requestId, actor: principal.actor, error: result.error.message }, 'a request was refused');
       metrics.rpcCalls.observe({ method: entry?.name ?? 'unknown', ok: String(result.ok) }, (world.clock.elapsed() - since) / 1000);
       return result;
     },
@@ -63,7 +67,7 @@ function checkRights(principal: Principal, scope: AnyMethod['scope']): void {
 }
 
 /** Only fields the frame schema knows; the fault's own code travels in the details. */
-function toWireError(error: unknown): { readonly error: WireError; readonly httpStatus: number } {
+export function toWireError(error: unknown): { readonly error: WireError; readonly httpStatus: number } {
   if (!isFault(error)) return { error: { code: 'UNAVAILABLE', message: `Error: ${messageOf(error)}` }, httpStatus: 500 };
   const { wire, http, retry } = adviceFor(error.code);
   return { error: { code: wire, message: error.message, details: { code: error.code }, ...(retry === 'later' && { retryable: true }) }, httpStatus: http };

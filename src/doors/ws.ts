@@ -16,7 +16,7 @@ import { isLocal } from './auth.ts';
 import { type HandshakeWorld, shakeHands, type Welcomed } from './protocol3/connect.ts';
 import { closeReason, describeIssues } from './protocol3/error-text.ts';
 import type { Presence } from './protocol3/presence.ts';
-import type { Rpc, RpcResult } from './rpc.ts';
+import { type Rpc, type RpcResult, toWireError } from './rpc.ts';
 
 interface Client {
   readonly connId: string;
@@ -155,7 +155,7 @@ export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, he
     return `{"type":"res","id":${JSON.stringify(id)},"ok":true,"payload":${rest.slice(0, -1)},"snapshot":${shot.slice(0, -1)},"health":${health}}}}`;
   };
 
-  const serve = async ({ socket, principal }: Client, text: string) => {
+  const serve = async ({ connId, socket, principal }: Client, text: string) => {
     let value: unknown;
     try {
       value = JSON.parse(text);
@@ -180,12 +180,18 @@ export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, he
     let later: Promise<LaterReply> | undefined;
     const result = await rpc.call(method, params, {
       principal,
+      requestId: `${connId}/${id}`,
       replyLater: (promise) => {
         later = promise;
       },
     });
     socket.send(resultFrame(id, result));
-    if (later) socket.send(laterFrame(id, await later));
+    if (!later) return;
+    try {
+      socket.send(laterFrame(id, await later));
+    } catch (error) {
+      socket.send(JSON.stringify({ type: 'res', id, ok: false, error: toWireError(error).error }));
+    }
   };
 
   server.on('connection', onConnection);

@@ -11,6 +11,7 @@ import type { StoreThreadOptions } from '../adapters/store/thread-server.ts';
 import { type LoadedConfig, secretsIn, variablesIn } from '../domain/config.ts';
 import type { RunEnded, SealedEvent } from '../domain/event.ts';
 import { laneLimits } from '../domain/lane.ts';
+import { RENEW_EVERY_MS } from '../domain/run.ts';
 import { sandboxChoice } from '../domain/tool.ts';
 import type { WorkerToGateway } from '../domain/worker-frame.ts';
 import { WORKSPACE_ID } from '../domain/workspace.ts';
@@ -35,6 +36,7 @@ import { createMetrics, observe } from '../kit/metrics.ts';
 import { killLeftover, startTimeOf } from '../kit/process-ref.ts';
 import { createScrub } from '../kit/scrub.ts';
 import type { Gateway } from '../ports/method.ts';
+import type { StoreHints } from '../ports/store.ts';
 import { createEndWaiters } from './end-waiters.ts';
 import { entryPath } from './entry.ts';
 import { type Environment, providerKeysIn } from './environment.ts';
@@ -43,6 +45,7 @@ import { VERSION } from './version.ts';
 import { startWorkerPool } from './worker-pool.ts';
 
 const REAP_EVERY_MS = 1000;
+const PAUSE_MS = 3000;
 const HEALTH_FOR_MS = 2000;
 const HEALTH_DIRTY_FOR_MS = 50;
 const MAX_SOCKET_PATH = 100;
@@ -107,11 +110,13 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   let hear = (events: readonly SealedEvent[]): void => {
     early.push(...events);
   };
-  const { store, socketPath } = await openStore(
-    stateDir,
-    (events) => hear(events),
-    (op, ok, seconds) => metrics.storeOps.observe({ op, ok: String(ok) }, seconds),
-  );
+  const onLost = () => {
+    log.error({}, 'the store thread ended unexpectedly: the gateway stops, the next start goes on from what is durable');
+    log.flush();
+    process.exit(1);
+  };
+  const onTimed = (op: string, ok: boolean, seconds: number) => metrics.storeOps.observe({ op, ok: String(ok) }, seconds);
+  const { store, socketPath } = await openStore(stateDir, { onEvents: (events) => hear(events), onLost }, onTimed);
   const pickSandbox = createLazySandbox();
 
   const { leftovers, resumed } = await store.call(beginGateway, {
@@ -226,12 +231,17 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     JSON.stringify({ pid: process.pid, pidStarted: startTimeOf(process.pid), port: listening.port, startedAt, version: gateway.version }),
     { mode: 0o600 },
   );
+  let lastReapAt = clock.now();
   const reaper = startLoop({
     name: 'reap',
     everyMs: REAP_EVERY_MS,
     clock,
     log,
     run: async () => {
+      const pausedMs = clock.now() - lastReapAt - REAP_EVERY_MS;
+      lastReapAt = clock.now();
+      // This machine slept, or its clock was set: workers get the time to renew before their leases are judged.
+      if (pausedMs > PAUSE_MS) await clock.sleep(RENEW_EVERY_MS + REAP_EVERY_MS);
       for (const workerId of await store.call(reapRuns, { workspaceId: WORKSPACE_ID })) {
         log.warn({ worker: workerId }, 'a worker let its leases run out; it is stopped');
         pool.kill(workerId);
@@ -283,14 +293,14 @@ function guarded<T>(what: string, action: () => T): T {
 
 async function openStore(
   stateDir: string,
-  onEvents: (events: readonly SealedEvent[]) => void,
+  hints: StoreHints,
   onTimed: (op: string, ok: boolean, seconds: number) => void,
 ): Promise<{ store: ThreadStore; socketPath: string }> {
   const path = join(stateDir, 'gateway.sqlite');
   const socketPath = socketPathFor(stateDir);
   const thread = new Worker(entryPath('store'), { workerData: { path, socketPath } satisfies StoreThreadOptions, execArgv: [] });
   try {
-    return { store: await connectToThread(thread, { onEvents }, onTimed), socketPath };
+    return { store: await connectToThread(thread, hints, onTimed), socketPath };
   } catch (error) {
     await thread.terminate();
     throw new CannotRun(storeProblem(errorCode(error), path, messageOf(error)));

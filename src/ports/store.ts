@@ -109,6 +109,8 @@ export interface Store {
 /** What follows a commit: hints, never the truth. */
 export interface StoreHints {
   readonly onEvents: (events: readonly SealedEvent[]) => void;
+  /** The store ended without being asked to: nothing can be durable any more. */
+  readonly onLost: () => void;
 }
 
 /** Steps of a Tx, the same for every engine. */

@@ -2,12 +2,6 @@
 
 import type { AttemptEnd, RunState } from '../domain/run.ts';
 
-interface WorkspaceTable {
-  id: string;
-  root: string;
-  created_at: number;
-}
-
 export interface SessionTable {
   id: string;
   workspace_id: string;
@@ -84,14 +78,6 @@ interface LaneTable {
   name: string;
   workspace_id: string;
   slots: number;
-}
-
-interface LeaseTable {
-  name: string;
-  workspace_id: string;
-  owner: string;
-  fence: number;
-  until: number;
 }
 
 interface WorkerTable {
@@ -180,13 +166,11 @@ interface RefusalTable {
 }
 
 export interface Tables {
-  workspace: WorkspaceTable;
   session: SessionTable;
   entry: EntryTable;
   run: RunTable;
   attempt: AttemptTable;
   lane: LaneTable;
-  lease: LeaseTable;
   worker: WorkerTable;
   process: ProcessTable;
   gateway: GatewayTable;

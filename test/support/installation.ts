@@ -52,7 +52,7 @@ export async function createInstallation({ dir, scenario, config = {}, bundled =
       ...agents,
       defaults: { workspace, model: 'simulator/any', maxConcurrent: 4, sandbox: { mode: 'off' }, ...agents?.defaults },
     },
-    logging: { level: 'debug' },
+    logging: { level: 'debug', dir: join(dir, 'logs') },
     ...sections,
   };
   writeFileSync(join(stateDir, 'clawdbot.json'), JSON.stringify(file, null, 2), { mode: 0o600 });

@@ -67,6 +67,14 @@ describe('the configuration', () => {
     assert.equal(readFileSync(join(stateDir, 'config', `rejected-${hash?.slice(0, 12)}.json5`), 'utf8'), '{ gateway: { port: "not a port" ');
   });
 
+  it('whose variable is missing runs on without that key', (t) => {
+    const { load } = setUp(t, '{ gateway: { port: 4711, auth: { token: "${TOK}" } } }');
+    assert.equal(load({ TOK: 'abc' }).config.gateway.auth.token, 'abc');
+    const { config, source, issues } = load({});
+    assert.deepEqual([source, config.gateway.port, config.gateway.auth.token], ['last-good', 4711, undefined]);
+    assert.match(issues[0]?.message ?? '', /TOK/);
+  });
+
   it('that is broken at the first start gives way to the defaults on loopback', (t) => {
     const { load } = setUp(t, 'gateway: lan');
     const { config, source } = load();

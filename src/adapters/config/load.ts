@@ -60,10 +60,10 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   const kept = readText(lastGoodPath(stateDir));
   if (kept !== undefined) {
     try {
-      const result = parseConfig(evaluateConfig(kept, path, options.variables));
+      const result = parseConfig(evaluateConfig(kept, path, options.variables, 'drop'));
       if (result.ok) return { ...read, config: result.config, source: 'last-good' };
     } catch {
-      // an include or a variable of the kept revision is gone as well: the defaults always work
+      // an include of the kept revision is gone as well: the defaults always work
     }
   }
   const defaults = parseConfig({});

@@ -25,10 +25,11 @@ export function readText(path: string): string | undefined {
 
 /**
  * The value of a configuration text with includes merged in and variables filled.
+ * With `drop`, a key whose variable is missing is left out instead.
  * @throws Error that names the file and what is wrong in it
  */
-export function evaluateConfig(text: string, path: string, variables: Variables): unknown {
-  return fillVariables(include(parse(text, path), path, [path]), variables);
+export function evaluateConfig(text: string, path: string, variables: Variables, missing: 'refuse' | 'drop' = 'refuse'): unknown {
+  return fillVariables(include(parse(text, path), path, [path]), variables, missing);
 }
 
 function parse(text: string, path: string): unknown {
@@ -71,23 +72,33 @@ function merge(under: unknown, over: unknown): unknown {
 }
 
 /** `${NAME}` becomes the variable's value, `$${NAME}` stays `${NAME}`. The file's own `env` section comes second. */
-function fillVariables(value: unknown, variables: Variables): unknown {
+function fillVariables(value: unknown, variables: Variables, missing: 'refuse' | 'drop'): unknown {
   const env = isObject(value) && isObject(value['env']) ? value['env'] : {};
   const own = { ...env, ...(isObject(env['vars']) ? env['vars'] : {}) };
   const lookUp = (name: string): string => {
     const found = variables[name] ?? own[name];
-    if (typeof found !== 'string') throw new Error(`the configuration uses \${${name}}, and no such environment variable is set`);
+    if (typeof found !== 'string') throw new MissingVariable(`the configuration uses \${${name}}, and no such environment variable is set`);
     return found;
   };
   const walk = (inner: unknown): unknown => {
     if (typeof inner === 'string')
       return inner.replace(/\$(\$?)\{([A-Z_][A-Z0-9_]*)\}/g, (_whole, escaped: string, name: string) => (escaped ? `\${${name}}` : lookUp(name)));
     if (Array.isArray(inner)) return inner.map(walk);
-    if (isObject(inner)) return Object.fromEntries(Object.entries(inner).map(([key, item]) => [key, walk(item)]));
+    if (isObject(inner)) return Object.fromEntries(Object.entries(inner).flatMap(([key, item]) => entryOf(key, item)));
     return inner;
+  };
+  const entryOf = (key: string, item: unknown): [string, unknown][] => {
+    try {
+      return [[key, walk(item)]];
+    } catch (error) {
+      if (error instanceof MissingVariable && missing === 'drop') return [];
+      throw error;
+    }
   };
   return walk(value);
 }
+
+class MissingVariable extends Error {}
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === 'object' && !Array.isArray(value);

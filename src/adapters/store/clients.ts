@@ -84,6 +84,7 @@ export function connectToThread(thread: Worker, hints: StoreHints, onTimed?: OpT
     thread.on('error', reject);
     thread.on('exit', () => {
       pending.failAll();
+      if (!closed) hints.onLost();
       onClosed();
     });
     thread.on('message', (message: FromStoreThread) => {

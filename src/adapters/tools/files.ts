@@ -1,6 +1,7 @@
 // read, write, edit: files of the agent's workspace.
 
 import { z } from 'zod';
+import { fault } from '../../domain/fault-codes.ts';
 import type { ToolOutcome } from '../../domain/tool.ts';
 import { isFault } from '../../kit/fault.ts';
 import type { Tool, ToolContext } from '../../ports/tool.ts';
@@ -24,7 +25,7 @@ const EditInput = z.looseObject({
 export const readTool: Tool = {
   spec: {
     name: 'read',
-    about: `Read a text file. At most ${MAX_LINES} lines are returned; use offset and limit for the rest.`,
+    about: `Read a text file, or an output kept as sha256:…. At most ${MAX_LINES} lines are returned; use offset and limit for the rest.`,
     schema: {
       type: 'object',
       required: ['path'],
@@ -41,7 +42,7 @@ export const readTool: Tool = {
   run: (input, context) =>
     fileTool(ReadInput, input, async ({ offset, limit, ...named }) => {
       const name = pathOf(named);
-      const text = (await readInside(areaOf(context), name)).toString('utf8');
+      const text = (await readNamed(name, context)).toString('utf8');
       const lines = text.split('\n');
       const shown = lines.slice(offset - 1, offset - 1 + limit);
       let body = shown.join('\n');
@@ -109,6 +110,14 @@ export const editTool: Tool = {
       return { text: `Replaced the text in ${name}`, isError: false, details: { path: name, line: before.slice(0, first).split('\n').length } };
     }),
 };
+
+/** A file of the workspace, or by its reference an output that was too long to show. */
+async function readNamed(name: string, context: ToolContext): Promise<Buffer> {
+  if (!name.startsWith('sha256:')) return readInside(areaOf(context), name);
+  const bytes = await context.blobs.get(name);
+  if (!bytes) throw fault('tool.refused', { reason: `no output is kept as ${name}` });
+  return bytes;
+}
 
 function areaOf({ workspace, fileRoot, forbidden }: ToolContext): FileArea {
   return { base: workspace, root: fileRoot, forbidden };

@@ -17,7 +17,7 @@ export async function capOutput(text: string, blobs: Blobs): Promise<Capped> {
   const blob = await blobs.put(Buffer.from(text, 'utf8'));
   const dropped = text.length - MAX_CHARS;
   return {
-    text: `${text.slice(0, HEAD_CHARS)}\n[… ${dropped} characters left out; the whole output is ${blob} …]\n${text.slice(HEAD_CHARS - MAX_CHARS)}`,
+    text: `${text.slice(0, HEAD_CHARS)}\n[… ${dropped} characters left out; the whole output: read ${blob} …]\n${text.slice(HEAD_CHARS - MAX_CHARS)}`,
     blob,
   };
 }

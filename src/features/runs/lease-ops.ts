@@ -31,19 +31,21 @@ export interface Assignment {
 }
 
 const lanes = statement<{ workspaceId: string }>()((db, p) => db.selectFrom('lane').select(['name', 'slots']).where('workspace_id', '=', p.workspaceId));
-const countActive = statement<{ lane: string }>()((db, p) =>
+const countActive = statement<{ workspaceId: string; lane: string }>()((db, p) =>
   db
     .selectFrom('run')
     .select((row) => row.fn.countAll<number>().as('count'))
+    .where('workspace_id', '=', p.workspaceId)
     .where('lane', '=', p.lane)
     .where('state', '=', running),
 );
 /** The heads of their sessions' queues, best first: due, with no turn of their session under way. */
-const claimable = statement<{ lane: string; now: number; limit: number }>()((db, p) =>
+const claimable = statement<{ workspaceId: string; lane: string; now: number; limit: number }>()((db, p) =>
   db
     .selectFrom('run as r')
     .select('r.id')
     .where('r.state', '=', queued)
+    .where('r.workspace_id', '=', p.workspaceId)
     .where('r.lane', '=', p.lane)
     .where('r.not_before', '<=', p.now)
     .where((row) =>
@@ -130,10 +132,10 @@ export const claimRuns = txOp(
     for (const lane of yield* tx.all(lanes, { workspaceId })) {
       if (claimed.length >= slots) break;
       yield* tx.lock(`lane:${lane.name}`);
-      const active = Number((yield* tx.one(countActive, { lane: lane.name }))?.count ?? 0);
+      const active = Number((yield* tx.one(countActive, { workspaceId, lane: lane.name }))?.count ?? 0);
       const limit = Math.min(lane.slots - active, slots - claimed.length);
       if (limit <= 0) continue;
-      for (const { id } of yield* tx.all(claimable, { lane: lane.name, now: tx.now, limit })) {
+      for (const { id } of yield* tx.all(claimable, { workspaceId, lane: lane.name, now: tx.now, limit })) {
         const run = yield* tx.one(takeRun, { id, workerId, until: tx.now + LEASE_MS, now: tx.now });
         if (run) claimed.push(yield* beginAttempt(tx, run, workerId));
       }

@@ -86,12 +86,14 @@ const laneCounts = statement<{ workspaceId: string }>()((db, p) =>
       row
         .selectFrom('run')
         .select((inner) => inner.fn.countAll<number>().as('n'))
+        .whereRef('run.workspace_id', '=', 'lane.workspace_id')
         .whereRef('run.lane', '=', 'lane.name')
         .where('run.state', '=', queued)
         .as('queued'),
       row
         .selectFrom('run')
         .select((inner) => inner.fn.countAll<number>().as('n'))
+        .whereRef('run.workspace_id', '=', 'lane.workspace_id')
         .whereRef('run.lane', '=', 'lane.name')
         .where('run.state', '=', running)
         .as('active'),

@@ -2,7 +2,7 @@
 
 import type { Config } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
-import { modelChain } from '../../domain/model.ts';
+import { contextWindowOf, type ModelRef, modelChain } from '../../domain/model.ts';
 import type { RunOutcome, TerminalState } from '../../domain/run.ts';
 import { type AssistantEntry, addUsage, type Entry, type EntryBody, type EntryUsage, NO_USAGE, openCalls } from '../../domain/transcript.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
@@ -110,7 +110,7 @@ function createTurn(run: Assignment, world: TurnWorld) {
       readFile: world.readFile,
     });
     const tools = specs.map(({ name, about, schema }) => ({ name, about, schema }));
-    const budget = historyBudget(config, estimateTokens(system + JSON.stringify(tools)));
+    const budget = historyBudget(config, chain, estimateTokens(system + JSON.stringify(tools)));
     const { history, recent } = await loadHistory(run, world, budget);
     const toolsWorld: ToolsWorld = { ...world, record: (result) => record(history, [result]) };
     if (run.attempt > 1) {
@@ -171,8 +171,9 @@ function createTurn(run: Assignment, world: TurnWorld) {
 }
 
 /** Tokens left for the conversation once system prompt, tools and the answer have theirs. */
-function historyBudget(config: Config, fixedTokens: number): number {
-  const { contextTokens, maxOutputTokens } = config.agents.defaults;
+function historyBudget(config: Config, chain: readonly ModelRef[], fixedTokens: number): number {
+  const { maxOutputTokens } = config.agents.defaults;
+  const contextTokens = Math.min(...chain.map((ref) => contextWindowOf(ref, config)));
   const room = contextTokens - Math.min(maxOutputTokens, contextTokens / 4) - fixedTokens - REQUEST_MARGIN_TOKENS;
   return Math.max(Math.floor(room), Math.floor(contextTokens / 8));
 }

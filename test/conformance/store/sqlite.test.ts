@@ -45,13 +45,13 @@ it('a migration works on a copy and keeps the old file until the next good start
   const path = join(scratchDir(t), 'store.sqlite');
   migrateFile(path);
   const before = new Database(path);
-  before.exec("INSERT INTO workspace VALUES ('w', '/', 1)");
+  before.exec("INSERT INTO lane VALUES ('main', 'w', 4)");
   before.close();
   migrateFile(path, [...MIGRATIONS, SECOND]);
   assert.ok(existsSync(`${path}.before-2`));
   const after = new Database(path);
   assert.equal(after.pragma('user_version', { simple: true }), 2);
-  assert.deepEqual(after.prepare('SELECT id FROM workspace').pluck().all(), ['w']);
+  assert.deepEqual(after.prepare('SELECT name FROM lane').pluck().all(), ['main']);
   after.close();
   migrateFile(path, [...MIGRATIONS, SECOND]);
   assert.ok(!existsSync(`${path}.before-2`), 'the good start lets go of it');

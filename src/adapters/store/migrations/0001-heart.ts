@@ -5,7 +5,6 @@ export const heart = {
   version: 1,
   name: 'heart',
   statements: [
-    `CREATE TABLE workspace (id TEXT PRIMARY KEY, root TEXT NOT NULL, created_at BIGINT NOT NULL)`,
     `CREATE TABLE session (
       id TEXT PRIMARY KEY, workspace_id TEXT NOT NULL, key TEXT NOT NULL, agent_id TEXT NOT NULL, incarnation TEXT NOT NULL,
       label TEXT, model_override TEXT, last_seq BIGINT NOT NULL, input_tokens BIGINT NOT NULL, output_tokens BIGINT NOT NULL,
@@ -24,9 +23,9 @@ export const heart = {
       abort_reason TEXT, user_seq BIGINT)`,
     `CREATE UNIQUE INDEX run_client_key ON run (workspace_id, client_key)`,
     `CREATE UNIQUE INDEX run_one_turn ON run (session_id) WHERE state IN ('running', 'waiting')`,
-    `CREATE INDEX run_queue ON run (lane, priority DESC, queued_at, id) WHERE state = 'queued'`,
+    `CREATE INDEX run_queue ON run (workspace_id, lane, priority DESC, queued_at, id) WHERE state = 'queued'`,
     `CREATE INDEX run_session_queue ON run (session_id, queued_at, id) WHERE state = 'queued'`,
-    `CREATE INDEX run_active ON run (lane) WHERE state = 'running'`,
+    `CREATE INDEX run_active ON run (workspace_id, lane) WHERE state = 'running'`,
     `CREATE INDEX run_worker ON run (worker_id) WHERE state IN ('running', 'waiting')`,
     `CREATE INDEX run_recent ON run (workspace_id, queued_at DESC)`,
     `CREATE TABLE attempt (
@@ -34,9 +33,6 @@ export const heart = {
       started_at BIGINT NOT NULL, ended_at BIGINT, ended TEXT)`,
     `CREATE UNIQUE INDEX attempt_fence ON attempt (run_id, fence)`,
     `CREATE TABLE lane (name TEXT NOT NULL, workspace_id TEXT NOT NULL, slots BIGINT NOT NULL, PRIMARY KEY (workspace_id, name))`,
-    `CREATE TABLE lease (
-      name TEXT NOT NULL, workspace_id TEXT NOT NULL, owner TEXT NOT NULL, fence BIGINT NOT NULL, until BIGINT NOT NULL,
-      PRIMARY KEY (workspace_id, name))`,
     `CREATE TABLE worker (
       id TEXT PRIMARY KEY, workspace_id TEXT NOT NULL, gateway_id TEXT NOT NULL, pid BIGINT NOT NULL, pid_started TEXT NOT NULL,
       started_at BIGINT NOT NULL, ended_at BIGINT)`,
