@@ -46,6 +46,7 @@ import { startWorkerPool } from './worker-pool.ts';
 
 const REAP_EVERY_MS = 1000;
 const PAUSE_MS = 3000;
+const LOOP_DELAY_RESOLUTION_MS = 100;
 const HEALTH_FOR_MS = 2000;
 const HEALTH_DIRTY_FOR_MS = 50;
 const MAX_SOCKET_PATH = 100;
@@ -194,7 +195,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   hear = onEvents;
   onEvents(early);
 
-  const loopDelay = monitorEventLoopDelay({ resolution: 20 });
+  const loopDelay = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS });
   loopDelay.enable();
   const allowedOrigins = () => config.gateway.allowedOrigins;
   const app = createHttpDoor({

@@ -12,7 +12,12 @@ import { scratchDir } from '../support/scratch.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 function runDemo(t: TestContext, ...args: readonly string[]) {
-  return runCommand(process.execPath, [join(ROOT, 'demo', 'demo.ts'), ...args], { PATH: process.env['PATH'] ?? '', HOME: scratchDir(t), TMPDIR: scratchDir(t) }, ROOT);
+  return runCommand(
+    process.execPath,
+    [join(ROOT, 'demo', 'demo.ts'), ...args],
+    { PATH: process.env['PATH'] ?? '', HOME: scratchDir(t), TMPDIR: scratchDir(t) },
+    ROOT,
+  );
 }
 
 /** A copy of the demo's repository with something changed, committed. */
@@ -51,7 +56,10 @@ it('works the same on another repository with a scenario for it', async (t) => {
   const rules = [
     { when: { result: 'interrupted, may have run' }, tools: [test] },
     { when: { step: 0 }, tools: [test] },
-    { when: { tool: 'exec', result: 'fail [1-9]' }, tools: [{ name: 'edit', input: { path: 'src/basket.js', oldText: 'Math.trunc(count / 4)', newText: 'Math.floor(count / 3)' } }] },
+    {
+      when: { tool: 'exec', result: 'fail [1-9]' },
+      tools: [{ name: 'edit', input: { path: 'src/basket.js', oldText: 'Math.trunc(count / 4)', newText: 'Math.floor(count / 3)' } }],
+    },
     { when: { tool: 'edit', result: 'Replaced' }, tools: [test] },
     { when: { result: 'fail 0' }, text: 'It counted groups of four.' },
   ];
