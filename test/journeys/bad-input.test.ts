@@ -90,6 +90,37 @@ it('10,000 silent sockets cost little, and a client still gets in', { timeout: 6
   for (const socket of sockets) socket.destroy();
 });
 
+it('a client that does not read is bounded and let go; the others get everything', { timeout: 30_000 }, async (t) => {
+  const long = 'word '.repeat(60_000);
+  const { client, gateway } = await startJourney(t, { scenario: { name: 'long', rules: [{ text: long, stream: { chunk: 3000, delayMs: 16 } }] } });
+  const slow = new WebSocket(`ws://127.0.0.1:${gateway.port}`);
+  let entered = false;
+  slow.on('message', (data: Buffer) => {
+    if (data.includes('"hello-ok"')) entered = true;
+    else if (!entered)
+      slow.send(
+        JSON.stringify({
+          type: 'req',
+          id: 'c',
+          method: 'connect',
+          params: { minProtocol: 3, maxProtocol: 3, client: { id: 'test', version: '1', platform: 'x', mode: 'test' }, auth: { token: TOKEN } },
+        }),
+      );
+  });
+  let closed: number | undefined;
+  slow.on('close', (code) => {
+    closed = code;
+  });
+  await until('the slow one is in', () => entered);
+  slow.pause();
+  const before = pssOf(gateway.child.pid ?? 0);
+  assert.equal(textOf(await order(client, 'talk')).length, long.length);
+  assert.ok(pssOf(gateway.child.pid ?? 0) - before < 100, 'memory stays bounded');
+  slow.resume();
+  await until('the slow one is let go', () => closed);
+  assert.equal(closed, 1008);
+});
+
 it('HTTP: bodies, tokens, methods and hosts are checked before anything runs', async (t) => {
   const { gateway } = await startJourney(t, { scenario: SCENARIO });
   const base = `http://127.0.0.1:${gateway.port}`;

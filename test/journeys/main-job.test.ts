@@ -51,6 +51,8 @@ it('an agent reads, runs, edits and answers; what clients see is in order', asyn
     history.messages.map(({ role }) => role),
     ['user', 'assistant', 'toolResult', 'toolResult', 'assistant', 'toolResult', 'assistant'],
   );
+  const marks = installation.simulator.requests().map(({ cacheMarks }) => cacheMarks);
+  assert.deepEqual(marks, [[0], [0, 2], [2, 4]], 'each request marks where the last one ended, so that its prefix is found in the cache');
   assert.ok(
     installation.simulator.requests().every(({ status }) => status === 200),
     'every request was valid for the provider',

@@ -13,6 +13,7 @@ import type { RunEvents } from './run-events.ts';
 const Payload = z.record(z.string(), z.unknown());
 const text = z.string();
 const name = z.string().min(1);
+const key = name.max(512);
 const Attachment = z.strictObject({ type: text.optional(), mimeType: text.optional(), fileName: text.optional(), content: z.unknown().optional() });
 const STOP_WORDS = new Set(['/stop', 'stop', 'esc', 'abort', 'wait', 'exit', 'interrupt']);
 const NEVER_MS = 2 ** 31 - 1;
@@ -44,7 +45,7 @@ export function protocolMethods(events: Pick<RunEvents, 'alias'>): readonly AnyM
       timeout: z.number().min(0).optional(),
       lane: text.optional(),
       extraSystemPrompt: text.optional(),
-      idempotencyKey: name,
+      idempotencyKey: key,
       label: text.optional(),
       spawnedBy: text.optional(),
     }),
@@ -80,7 +81,7 @@ export function protocolMethods(events: Pick<RunEvents, 'alias'>): readonly AnyM
       deliver: z.boolean().optional(),
       attachments: z.array(z.unknown()).optional(),
       timeoutMs: z.int().min(0).optional(),
-      idempotencyKey: name,
+      idempotencyKey: key,
     }),
     output: Payload,
     run: async (context, { sessionKey, message, attachments, timeoutMs, idempotencyKey }) => {
@@ -105,7 +106,7 @@ export function protocolMethods(events: Pick<RunEvents, 'alias'>): readonly AnyM
     name: 'chat.abort',
     scope: 'operator.write',
     about: 'Stops the runs of a session, or one of them.',
-    input: z.strictObject({ sessionKey: name, runId: name.optional() }),
+    input: z.strictObject({ sessionKey: name, runId: key.optional() }),
     output: Payload,
     run: async (context, { sessionKey, runId }) => {
       const runIds = await abort(context, { sessionKey: resolveKey(context, sessionKey), ...(runId !== undefined && { runKey: runId }) }, 'rpc');
@@ -117,7 +118,7 @@ export function protocolMethods(events: Pick<RunEvents, 'alias'>): readonly AnyM
     name: 'agent.wait',
     scope: 'operator.write',
     about: 'Waits for a run to end, at most timeoutMs.',
-    input: z.strictObject({ runId: name, timeoutMs: z.int().min(0).optional() }),
+    input: z.strictObject({ runId: key, timeoutMs: z.int().min(0).optional() }),
     output: Payload,
     run: async (context, { runId, timeoutMs = 30_000 }) => {
       const run = await waitForEnd(context, runId, timeoutMs);

@@ -6,9 +6,8 @@ import { LEASE_MS, type RunInput, type RunOutcome, type TerminalState } from '..
 import type { EntryBody } from '../../domain/transcript.ts';
 import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
-import { appendEvent } from '../events/ops.ts';
 import { appendEntries } from '../sessions/ops.ts';
-import { endRun, outcomeWithoutAnswer, queued, runById, running, settleDeadAttempt, waiting } from './rows.ts';
+import { appendRunEvent, endRun, outcomeWithoutAnswer, queued, runById, running, settleDeadAttempt, waiting } from './rows.ts';
 
 /** A claimed run, with all a worker needs to begin. */
 export interface Assignment {
@@ -156,14 +155,7 @@ function* beginAttempt(tx: Tx, run: RunTable, workerId: string): OpSteps<Assignm
   const session = yield* tx.one(sessionOfRun, { id: run.session_id });
   const attempt = Math.ceil(run.fence / 2);
   yield* tx.run(insertAttempt, { id: tx.newId('att'), runId: run.id, workspaceId: run.workspace_id, fence: run.fence, workerId, now: tx.now });
-  yield* appendEvent(tx, {
-    workspaceId: run.workspace_id,
-    stream: `run:${run.id}`,
-    actor: `worker:${workerId}`,
-    sessionKey: run.session_key,
-    runKey: run.client_key,
-    body: { kind: 'run.started', attempt, worker: workerId },
-  });
+  yield* appendRunEvent(tx, run, `worker:${workerId}`, { kind: 'run.started', attempt, worker: workerId });
   return {
     workspaceId: run.workspace_id,
     runId: run.id,
@@ -215,14 +207,7 @@ export const recordStep = txOp(
   function* (tx, { entries, ...held }: Held & { entries: readonly EntryBody[] }): OpSteps<number> {
     const run = yield* heldRun(tx, held);
     const first = yield* appendEntries(tx, run.session_id, run.id, entries);
-    yield* appendEvent(tx, {
-      workspaceId: run.workspace_id,
-      stream: `run:${run.id}`,
-      actor: `worker:${run.worker_id ?? ''}`,
-      sessionKey: run.session_key,
-      runKey: run.client_key,
-      body: { kind: 'run.step', entries: entries.map(({ kind }, i) => ({ seq: first + i, kind })) },
-    });
+    yield* appendRunEvent(tx, run, `worker:${run.worker_id ?? ''}`, { kind: 'run.step', entries: entries.map(({ kind }, i) => ({ seq: first + i, kind })) });
     return first;
   },
   { worker: true },

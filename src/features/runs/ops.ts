@@ -4,9 +4,8 @@ import type { LaneName } from '../../domain/lane.ts';
 import { isTerminal, type RunInput, type RunView } from '../../domain/run.ts';
 import { type OpSteps, readOp, statement, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
-import { appendEvent } from '../events/ops.ts';
 import { ensureSession } from '../sessions/ops.ts';
-import { endRun, outcomeWithoutAnswer, queued, running, viewRun, waiting } from './rows.ts';
+import { appendRunEvent, endRun, outcomeWithoutAnswer, queued, running, viewRun, waiting } from './rows.ts';
 
 export interface RunRequest {
   readonly workspaceId: string;
@@ -125,14 +124,7 @@ export const submitRun = txOp('runs.submit', function* (tx, request: RunRequest)
     if (!other) throw new Error(`run ${runKey} was not stored`);
     return { run: viewRun(other), created: false };
   }
-  yield* appendEvent(tx, {
-    workspaceId,
-    stream: `run:${run.id}`,
-    actor: request.actor,
-    sessionKey,
-    runKey,
-    body: { kind: 'run.queued', lane: request.lane },
-  });
+  yield* appendRunEvent(tx, run, request.actor, { kind: 'run.queued', lane: request.lane });
   return { run: viewRun(run), created: true };
 });
 
@@ -168,14 +160,7 @@ export const abortRuns = txOp('runs.abort', function* (tx, { workspaceId, actor,
   for (const run of open) {
     if (run.state === 'running') {
       yield* tx.run(requestAbort, { id: run.id, reason });
-      yield* appendEvent(tx, {
-        workspaceId,
-        stream: `run:${run.id}`,
-        actor,
-        sessionKey: run.session_key,
-        runKey: run.client_key,
-        body: { kind: 'run.abort_requested', reason },
-      });
+      yield* appendRunEvent(tx, run, actor, { kind: 'run.abort_requested', reason });
       live.push(run.id);
     } else {
       const outcome = outcomeWithoutAnswer('cancelled', { ...run, abort_reason: reason });

@@ -1,6 +1,7 @@
 // Statements on the run table that several ops share, and the run's one way to its end.
 
 import { sql } from 'kysely';
+import type { EventBody } from '../../domain/event.ts';
 import type { AttemptEnd, RunOutcome, RunView, TerminalState } from '../../domain/run.ts';
 import { decideAfterAttempt } from '../../domain/run.ts';
 import { NO_USAGE } from '../../domain/transcript.ts';
@@ -50,6 +51,18 @@ const touchSession = statement<{ id: string; now: number; aborted: number; input
     .where('id', '=', p.id),
 );
 
+/** Appends to the run's own stream. */
+export function* appendRunEvent(tx: Tx, run: RunTable, actor: string, body: EventBody): OpSteps<void> {
+  yield* appendEvent(tx, {
+    workspaceId: run.workspace_id,
+    stream: `run:${run.id}`,
+    actor,
+    sessionKey: run.session_key,
+    runKey: run.client_key,
+    body,
+  });
+}
+
 interface RunEnd {
   readonly state: TerminalState;
   readonly attempt: AttemptEnd;
@@ -71,21 +84,14 @@ export function* endRun(tx: Tx, run: RunTable, { state, attempt, outcome, actor 
     context: usage.input + usage.cacheRead + usage.cacheWrite,
     model: provider && model ? `${provider}/${model}` : null,
   });
-  yield* appendEvent(tx, {
-    workspaceId: run.workspace_id,
-    stream: `run:${run.id}`,
-    actor,
-    sessionKey: run.session_key,
-    runKey: run.client_key,
-    body: {
-      kind: 'run.ended',
-      state,
-      text,
-      stopReason,
-      usage,
-      ...(error && { error: error.message }),
-      ...(run.started_at !== null && { startedAt: run.started_at }),
-    },
+  yield* appendRunEvent(tx, run, actor, {
+    kind: 'run.ended',
+    state,
+    text,
+    stopReason,
+    usage,
+    ...(error && { error: error.message }),
+    ...(run.started_at !== null && { startedAt: run.started_at }),
   });
 }
 
@@ -104,14 +110,7 @@ export function* settleDeadAttempt(tx: Tx, run: RunTable, end: AttemptEnd, actor
   }
   yield* tx.run(requeueRow, { id: run.id, deaths: decision.deaths, notBefore: decision.notBefore });
   yield* tx.run(endAttempt, { runId: run.id, ended: end, now: tx.now });
-  yield* appendEvent(tx, {
-    workspaceId: run.workspace_id,
-    stream: `run:${run.id}`,
-    actor,
-    sessionKey: run.session_key,
-    runKey: run.client_key,
-    body: { kind: 'run.requeued', reason: end },
-  });
+  yield* appendRunEvent(tx, run, actor, { kind: 'run.requeued', reason: end });
 }
 
 /** The outcome of a run that never gave one itself. */

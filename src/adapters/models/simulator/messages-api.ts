@@ -66,6 +66,10 @@ export function readConversation({ model, messages }: MessagesRequest, bodyLengt
   return { model, user, step, results, inputTokens: Math.ceil(bodyLength / 4) };
 }
 
+export function cacheMarksOf({ messages }: MessagesRequest): readonly number[] {
+  return messages.flatMap(({ content }, i) => (blocksOf(content).some((block) => 'cache_control' in block) ? [i] : []));
+}
+
 function textOf(content: unknown): string {
   if (typeof content === 'string') return content;
   const parts = Array.isArray(content) ? (content as { text?: unknown }[]) : []; // blocks of a tool result

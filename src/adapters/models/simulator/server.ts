@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Clock } from '../../../kit/clock.ts';
 import { newSecret } from '../../../kit/id.ts';
 import { ChatRequest, chatStream, problemInChat, readChat } from './chat-api.ts';
-import { MessagesRequest, messagesStream, problemIn, readConversation } from './messages-api.ts';
+import { cacheMarksOf, MessagesRequest, messagesStream, problemIn, readConversation } from './messages-api.ts';
 import { type Conversation, createPlayer, type Play, parseScenario, type ScenarioFile } from './scenario.ts';
 
 export interface Simulator {
@@ -24,6 +24,8 @@ export interface SimulatedRequest {
   readonly status: number;
   readonly model: string;
   readonly user: string;
+  /** Indexes of the messages that carry a cache mark. */
+  readonly cacheMarks?: readonly number[];
   readonly problem?: string;
 }
 
@@ -67,7 +69,13 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
     }
     const { conversation, stream } = read;
     const play = player(conversation);
-    note({ path, status: play.fail?.status ?? 200, model: conversation.model, user: conversation.user });
+    note({
+      path,
+      status: play.fail?.status ?? 200,
+      model: conversation.model,
+      user: conversation.user,
+      ...(read.cacheMarks && { cacheMarks: read.cacheMarks }),
+    });
     if (play.fail) {
       const headers: Record<string, string> = play.fail.retryAfter === undefined ? {} : { 'retry-after': String(play.fail.retryAfter) };
       return json(response, play.fail.status, { type: 'error', error: { type: play.fail.type, message: play.fail.message } }, headers);
@@ -105,13 +113,17 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
 
 type Read =
   | { readonly problem: string }
-  | { readonly conversation: Conversation; readonly stream: (play: Play, conversation: Conversation, id: string) => Generator<string> };
+  | {
+      readonly conversation: Conversation;
+      readonly cacheMarks?: readonly number[];
+      readonly stream: (play: Play, conversation: Conversation, id: string) => Generator<string>;
+    };
 
 function messagesApi(body: string): Read {
   const parsed = MessagesRequest.safeParse(parseJson(body));
   if (!parsed.success) return { problem: parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ') };
   const problem = problemIn(parsed.data);
-  return problem ? { problem } : { conversation: readConversation(parsed.data, body.length), stream: messagesStream };
+  return problem ? { problem } : { conversation: readConversation(parsed.data, body.length), cacheMarks: cacheMarksOf(parsed.data), stream: messagesStream };
 }
 
 function chatApi(body: string): Read {
