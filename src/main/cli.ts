@@ -63,7 +63,7 @@ function runningGateway({ stateDir }: Environment) {
 }
 
 const runGateway: CliWorld['runGateway'] = async (profile, { onReady, ...options }) => {
-  const { CannotRun, startGateway } = await import('./gateway.ts');
+  const [{ CannotRun }, { startGateway }] = await Promise.all([import('./state.ts'), import('./gateway.ts')]);
   const environment = readEnvironment(profile);
   try {
     const gateway = await startGateway({ environment, ...options });

@@ -1,13 +1,10 @@
 // The gateway process: composition root. Opens the state, settles what a predecessor left, then opens the doors.
 
-import { accessSync, chmodSync, constants, mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Worker } from 'node:worker_threads';
 import { loadConfig, ownToken, storedSecret } from '../adapters/config/load.ts';
 import { createSandboxPicker, describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
-import { connectToThread, type ThreadStore } from '../adapters/store/clients.ts';
-import type { StoreThreadOptions } from '../adapters/store/thread-server.ts';
 import { type LoadedConfig, secretsIn, variablesIn } from '../domain/config.ts';
 import type { RunEnded, SealedEvent } from '../domain/event.ts';
 import { laneLimits } from '../domain/lane.ts';
@@ -29,30 +26,24 @@ import { laneLoads, setLanes } from '../features/runs/ops.ts';
 import { beginGateway, beginWorker, endGateway, endWorker } from '../features/workers/ops.ts';
 import { systemClock } from '../kit/clock.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
-import { newId, sha256Hex } from '../kit/id.ts';
+import { newId } from '../kit/id.ts';
 import { type DailyLog, openDailyLog } from '../kit/log.ts';
 import { startLoop } from '../kit/loop.ts';
 import { createMetrics, observe } from '../kit/metrics.ts';
 import { killLeftover, startTimeOf } from '../kit/process-ref.ts';
 import { createScrub } from '../kit/scrub.ts';
 import type { Gateway } from '../ports/method.ts';
-import type { StoreHints } from '../ports/store.ts';
 import { createEndWaiters } from './end-waiters.ts';
-import { entryPath } from './entry.ts';
 import { type Environment, providerKeysIn } from './environment.ts';
+import { createHealthSnapshot } from './health-snapshot.ts';
 import { chooseLogDir } from './log-dir.ts';
+import { CannotRun, guarded, openStore, prepareState } from './state.ts';
 import { VERSION } from './version.ts';
 import { startWorkerPool } from './worker-pool.ts';
 
 const REAP_EVERY_MS = 1000;
 const PAUSE_MS = 3000;
 const LOOP_DELAY_RESOLUTION_MS = 100;
-const HEALTH_FOR_MS = 2000;
-const HEALTH_DIRTY_FOR_MS = 50;
-const MAX_SOCKET_PATH = 100;
-
-/** The gateway cannot run here as things are: exit code 78, so that a service manager does not start it again and again. */
-export class CannotRun extends Error {}
 
 export interface GatewayOptions {
   readonly environment: Environment;
@@ -270,67 +261,6 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   return { port: listening.port, url: `ws://127.0.0.1:${listening.port}`, config: () => loaded, logFile: log.file, workers: pool.list, stop };
 }
 
-/** Makes the state folder, private to its owner. */
-function prepareState(stateDir: string): void {
-  guarded('use the state folder', () => {
-    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-    accessSync(stateDir, constants.W_OK);
-    for (const dir of [join(stateDir, 'run'), join(stateDir, 'config'), join(stateDir, 'credentials')]) mkdirSync(dir, { recursive: true, mode: 0o700 });
-    chmodSync(stateDir, 0o700);
-  });
-}
-
-function guarded<T>(what: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    const code = errorCode(error);
-    if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM')
-      throw new CannotRun(`cannot ${what}: no right to write (${messageOf(error)}). Make it writable for this user or set CLAWDBOT_STATE_DIR`);
-    if (code === 'ENOSPC') throw new CannotRun(`cannot ${what}: the disk is full (${messageOf(error)}). Free some space and start again`);
-    throw new CannotRun(`cannot ${what}: ${messageOf(error)}`);
-  }
-}
-
-async function openStore(
-  stateDir: string,
-  hints: StoreHints,
-  onTimed: (op: string, ok: boolean, seconds: number) => void,
-): Promise<{ store: ThreadStore; socketPath: string }> {
-  const path = join(stateDir, 'gateway.sqlite');
-  const socketPath = socketPathFor(stateDir);
-  const thread = new Worker(entryPath('store'), { workerData: { path, socketPath } satisfies StoreThreadOptions, execArgv: [] });
-  try {
-    return { store: await connectToThread(thread, hints, onTimed), socketPath };
-  } catch (error) {
-    await thread.terminate();
-    throw new CannotRun(storeProblem(errorCode(error), path, messageOf(error)));
-  }
-}
-
-function storeProblem(code: string, path: string, message: string): string {
-  if (code === 'LOCKED') return `another gateway is running on this state (${message}). Stop it with: clawdbot gateway stop`;
-  if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT'))
-    return `the store ${path} is damaged (${message}). Nothing was changed. Put back a backup, or move the file away to begin anew`;
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'SQLITE_IOERR_WRITE' || code === 'SQLITE_IOERR_SHMSIZE')
-    return `the disk that holds ${path} is full. Nothing was lost. Free some space and start again`;
-  if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN') || code === 'EROFS' || code === 'EACCES')
-    return `the store ${path} cannot be written (${message}). Make its folder writable for this user or set CLAWDBOT_STATE_DIR`;
-  return `the store ${path} cannot be opened: ${message}`;
-}
-
-/** In the state folder, or for long paths (a socket's name may have about 100 characters) in a private temporary folder. */
-function socketPathFor(stateDir: string): string {
-  const usual = join(stateDir, 'run', 'store.sock');
-  if (usual.length <= MAX_SOCKET_PATH) return usual;
-  const dir = `/tmp/clawdbot-${process.getuid?.() ?? 0}-${sha256Hex(stateDir).slice(0, 12)}`;
-  guarded('make a folder for the store socket', () => {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-    chmodSync(dir, 0o700); // fails when it is somebody else's
-  });
-  return join(dir, 'store.sock');
-}
-
 function hostsOf(bind: string): readonly string[] {
   return bind === 'lan' ? ['0.0.0.0', '::'] : ['127.0.0.1', '::1'];
 }
@@ -343,30 +273,6 @@ function createLazySandbox() {
   });
   return {
     describe: (agentId: string, { config }: LoadedConfig) => (pick ? describeSandbox(pick(sandboxChoice(config, agentId))) : { level: 'probing' }),
-  };
-}
-
-/** A body that is computed again at most every 50 ms after something happened, every 2 s otherwise. */
-function createHealthSnapshot(compute: () => Promise<string>, now: () => number) {
-  let body: Promise<string> | undefined;
-  let at = 0;
-  let isDirty = true;
-  return {
-    dirty: () => {
-      isDirty = true;
-    },
-    body: (): Promise<string> => {
-      const age = now() - at;
-      if (body && age < (isDirty ? HEALTH_DIRTY_FOR_MS : HEALTH_FOR_MS)) return body;
-      at = now();
-      isDirty = false;
-      const fresh = compute();
-      fresh.catch(() => {
-        body = undefined;
-      });
-      body = fresh;
-      return fresh;
-    },
   };
 }
 

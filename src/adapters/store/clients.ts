@@ -62,6 +62,7 @@ export function connectToThread(thread: Worker, hints: StoreHints, onTimed?: OpT
     calls = [];
   };
   let onClosed: () => void = () => undefined;
+  let opened = false;
   let closed = false;
   const store: ThreadStore = {
     call: (op, args) =>
@@ -84,14 +85,16 @@ export function connectToThread(thread: Worker, hints: StoreHints, onTimed?: OpT
     thread.on('error', reject);
     thread.on('exit', () => {
       pending.failAll();
-      if (!closed) hints.onLost();
+      if (opened && !closed) hints.onLost();
       onClosed();
     });
     thread.on('message', (message: FromStoreThread) => {
       if (message.kind === 'answers') for (const { id, answer } of message.replies) pending.settle(id, answer);
       else if (message.kind === 'events') hints.onEvents(message.events);
-      else if (message.kind === 'ready') resolve(store);
-      else if (message.kind === 'failed') reject(Object.assign(new Error(message.message), { code: message.code }));
+      else if (message.kind === 'ready') {
+        opened = true;
+        resolve(store);
+      } else if (message.kind === 'failed') reject(Object.assign(new Error(message.message), { code: message.code }));
     });
   });
 }
