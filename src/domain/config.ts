@@ -8,6 +8,15 @@ const seconds = z.number().min(0);
 const section = <S extends z.ZodRawShape>(shape: S) => z.looseObject(shape);
 const withDefaults = <T extends z.ZodType>(schema: T) => schema.prefault({} as never); // every field inside has its own default
 
+const isPattern = (source: string) => {
+  try {
+    new RegExp(source, 'g');
+    return true;
+  } catch {
+    return false; // the schema says which entry it is
+  }
+};
+
 const ModelChoice = z
   .union([z.string().min(1), section({ primary: z.string().min(1), fallbacks: z.array(z.string().min(1)).optional() })])
   .describe('Model of a turn: an alias, "provider/model", or { primary, fallbacks }.');
@@ -141,7 +150,10 @@ export const ConfigSchema = section({
       level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
       dir: z.string().optional().describe('Folder of the daily log files.'),
       retentionDays: count.default(7),
-      redactPatterns: z.array(z.string()).default([]).describe('Extra regular expressions to mask in logs and transcripts.'),
+      redactPatterns: z
+        .array(z.string().refine(isPattern, 'not a regular expression'))
+        .default([])
+        .describe('Extra regular expressions to mask in logs and transcripts.'),
     }),
   ),
 });

@@ -3,17 +3,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { loadConfig, ownToken, storedSecret } from '../adapters/config/load.ts';
+import { loadConfig } from '../adapters/config/load.ts';
 import { createSandboxPicker, describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
-import { type LoadedConfig, secretsIn, variablesIn } from '../domain/config.ts';
+import type { LoadedConfig } from '../domain/config.ts';
 import type { RunEnded, SealedEvent } from '../domain/event.ts';
 import { laneLimits } from '../domain/lane.ts';
-import { RENEW_EVERY_MS } from '../domain/run.ts';
 import { sandboxChoice } from '../domain/tool.ts';
 import type { WorkerToGateway } from '../domain/worker-frame.ts';
 import { WORKSPACE_ID } from '../domain/workspace.ts';
 import { createHttpDoor } from '../doors/http.ts';
-import { type Listening, listen } from '../doors/listen.ts';
+import { listen } from '../doors/listen.ts';
 import { protocolMethods } from '../doors/protocol3/methods.ts';
 import { createPresence } from '../doors/protocol3/presence.ts';
 import { createRunEvents } from '../doors/protocol3/run-events.ts';
@@ -21,28 +20,26 @@ import { createRpc } from '../doors/rpc.ts';
 import { createWsDoor } from '../doors/ws.ts';
 import { methods } from '../features/catalog.ts';
 import { healthBody } from '../features/health/methods.ts';
-import { reapRuns } from '../features/runs/lease-ops.ts';
 import { laneLoads, setLanes } from '../features/runs/ops.ts';
+import { startReaper } from '../features/runs/reaper.ts';
 import { beginGateway, beginWorker, endGateway, endWorker } from '../features/workers/ops.ts';
 import { systemClock } from '../kit/clock.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
 import { newId } from '../kit/id.ts';
 import { type DailyLog, openDailyLog } from '../kit/log.ts';
-import { startLoop } from '../kit/loop.ts';
 import { createMetrics, observe } from '../kit/metrics.ts';
 import { killLeftover, startTimeOf } from '../kit/process-ref.ts';
 import { createScrub } from '../kit/scrub.ts';
 import type { Gateway } from '../ports/method.ts';
 import { createEndWaiters } from './end-waiters.ts';
-import { type Environment, providerKeysIn } from './environment.ts';
+import type { Environment } from './environment.ts';
 import { createHealthSnapshot } from './health-snapshot.ts';
 import { chooseLogDir } from './log-dir.ts';
+import { gatherSecrets } from './secrets.ts';
 import { CannotRun, guarded, openStore, prepareState } from './state.ts';
 import { VERSION } from './version.ts';
 import { startWorkerPool } from './worker-pool.ts';
 
-const REAP_EVERY_MS = 1000;
-const PAUSE_MS = 3000;
 const LOOP_DELAY_RESOLUTION_MS = 100;
 
 export interface GatewayOptions {
@@ -71,13 +68,9 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   const gatewayId = newId('gw', startedAt);
   const loaded = guarded('read the configuration', () => loadConfig({ path: environment.configPath, stateDir, variables: environment.variables }));
   const { config } = loaded;
-  const token = environment.token ?? config.gateway.auth.token ?? guarded('make a token', () => ownToken(stateDir));
-  const password = environment.password ?? config.gateway.auth.password;
-  const gatewaySecret = guarded('make a secret', () => storedSecret(stateDir, 'device-secret'));
-  const providerKeys = providerKeysIn({ ...variablesIn(config), ...environment.variables });
-  const secrets = [...secretsIn(config), token, gatewaySecret, ...(password ? [password] : []), ...Object.values(providerKeys)];
+  const secrets = gatherSecrets(config, environment);
   const scrub = createScrub(
-    secrets,
+    secrets.all,
     config.logging.redactPatterns.map((source) => new RegExp(source, 'g')),
   );
   const logDir = guarded('open the log folder', () => chooseLogDir({ configured: config.logging.dir, stateDir, defaultState: environment.defaultState }));
@@ -137,7 +130,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     clock,
     log,
     onFrame,
-    settings: { storeSocket: socketPath, stateDir, config, secrets, providerKeys, home, logDir },
+    settings: { storeSocket: socketPath, stateDir, config, secrets: secrets.all, providerKeys: secrets.providerKeys, home, logDir },
     onBorn: async ({ workerId, credential, pid, pidStarted }) => {
       store.admit(workerId, credential);
       await store.call(beginWorker, { workspaceId: WORKSPACE_ID, gatewayId, workerId, pid, pidStarted });
@@ -168,14 +161,14 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   const world = { store, gateway, clock };
   const health = createHealthSnapshot(() => healthBody({ ...world, workspaceId: WORKSPACE_ID }), clock.now);
   const rpc = createRpc({ methods: [...protocolMethods(runEvents), ...methods], world, log, metrics });
-  const sharedSecrets = () => ({ mode: config.gateway.auth.mode, token, password });
+  const sharedSecrets = () => secrets.shared;
   const ws = createWsDoor({
     rpc,
     presence,
     clock,
     log,
     metrics,
-    handshake: { store, clock, workspaceId: WORKSPACE_ID, secrets: sharedSecrets, gatewaySecret },
+    handshake: { store, clock, workspaceId: WORKSPACE_ID, secrets: sharedSecrets, gatewaySecret: secrets.devices },
     helloParts: async () => ({
       server: { version: gateway.version, host: presence.list()[0]?.['host'] },
       health: `{"ok":true,"ts":${clock.now()},"durationMs":0,${await health.body()}}`,
@@ -206,40 +199,17 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     },
   });
   const wantedPort = port ?? environment.port ?? config.gateway.port;
-  let listening: Listening;
-  try {
-    listening = await listen({ app, ws, hosts: hostsOf(bind ?? config.gateway.bind), port: wantedPort, allowedOrigins });
-  } catch (error) {
+  const listening = await listen({ app, ws, hosts: hostsOf(bind ?? config.gateway.bind), port: wantedPort, allowedOrigins }).catch(async (error: unknown) => {
     await pool.drain(0);
     await store.close();
-    if (errorCode(error) === 'EADDRINUSE')
-      throw new CannotRun(
-        `port ${wantedPort} is in use: another program, or another gateway, listens there. Stop it or choose another port with --port or gateway.port`,
-      );
-    throw new CannotRun(`cannot listen on port ${wantedPort}: ${messageOf(error)}`);
-  }
+    throw new CannotRun(portProblem(wantedPort, error));
+  });
   writeFileSync(
     join(stateDir, 'gateway.json'),
     JSON.stringify({ pid: process.pid, pidStarted: startTimeOf(process.pid), port: listening.port, startedAt, version: gateway.version }),
     { mode: 0o600 },
   );
-  let lastReapAt = clock.now();
-  const reaper = startLoop({
-    name: 'reap',
-    everyMs: REAP_EVERY_MS,
-    clock,
-    log,
-    run: async () => {
-      const pausedMs = clock.now() - lastReapAt - REAP_EVERY_MS;
-      lastReapAt = clock.now();
-      // This machine slept, or its clock was set: workers get the time to renew before their leases are judged.
-      if (pausedMs > PAUSE_MS) await clock.sleep(RENEW_EVERY_MS + REAP_EVERY_MS);
-      for (const workerId of await store.call(reapRuns, { workspaceId: WORKSPACE_ID })) {
-        log.warn({ worker: workerId }, 'a worker let its leases run out; it is stopped');
-        pool.kill(workerId);
-      }
-    },
-  });
+  const reaper = startReaper({ workspaceId: WORKSPACE_ID, store, clock, log, onHung: pool.kill });
   report(log, loaded, listening.port);
 
   const stop = async (reason: string) => {
@@ -259,6 +229,11 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     log.flush();
   };
   return { port: listening.port, url: `ws://127.0.0.1:${listening.port}`, config: () => loaded, logFile: log.file, workers: pool.list, stop };
+}
+
+function portProblem(port: number, error: unknown): string {
+  if (errorCode(error) !== 'EADDRINUSE') return `cannot listen on port ${port}: ${messageOf(error)}`;
+  return `port ${port} is in use: another program, or another gateway, listens there. Stop it or choose another port with --port or gateway.port`;
 }
 
 function hostsOf(bind: string): readonly string[] {

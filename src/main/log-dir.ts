@@ -1,6 +1,6 @@
 // Where the log goes: the folder people know, but only when it is safely ours; else the state folder.
 
-import { lstatSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../kit/fault.ts';
 
@@ -13,16 +13,26 @@ interface LogDirChoice {
   readonly defaultState: boolean;
 }
 
-/** The folder, made when missing. The shared one is refused when it is a link, somebody else's, or open to others. */
+/**
+ * The folder, made when missing. One that cannot be written gives way to the state folder: a log never stops a start.
+ * The shared one is refused when it is a link, somebody else's, or open to others.
+ */
 export function chooseLogDir({ configured, stateDir, defaultState }: LogDirChoice): string {
-  if (configured !== undefined) {
-    mkdirSync(configured, { recursive: true, mode: 0o700 });
-    return configured;
-  }
-  if (defaultState && isSafelyOurs(KNOWN_DIR)) return KNOWN_DIR;
+  if (configured !== undefined && isWritable(configured)) return configured;
+  if (configured === undefined && defaultState && isSafelyOurs(KNOWN_DIR)) return KNOWN_DIR;
   const own = join(stateDir, 'logs');
   mkdirSync(own, { recursive: true, mode: 0o700 });
   return own;
+}
+
+function isWritable(dir: string): boolean {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    accessSync(dir, constants.W_OK);
+    return true;
+  } catch {
+    return false; // health names the folder that is used
+  }
 }
 
 function isSafelyOurs(dir: string): boolean {

@@ -1,5 +1,6 @@
 // A worker process: composition root of turns, models, tools and sandboxes. Its gateway configures it by its first frame.
 
+import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createFileBlobs } from '../adapters/blob/files.ts';
@@ -19,8 +20,8 @@ import { type Runner, startRunner } from '../features/turns/runner.ts';
 import { type TurnWorld, takeTurn } from '../features/turns/turn.ts';
 import { forgetProcess, noteProcess } from '../features/workers/ops.ts';
 import { systemClock } from '../kit/clock.ts';
-import { isFault } from '../kit/fault.ts';
-import { openDailyLog } from '../kit/log.ts';
+import { isFault, messageOf } from '../kit/fault.ts';
+import { type Log, openDailyLog } from '../kit/log.ts';
 import type { Observation } from '../kit/metrics.ts';
 import { createScrub } from '../kit/scrub.ts';
 import type { Store } from '../ports/store.ts';
@@ -75,6 +76,7 @@ async function configure(settings: WorkerSettings): Promise<Runner> {
 
   const worldOf = (run: Assignment, signal: AbortSignal): TurnWorld => {
     const workspace = resolve(expandHome(workspaceOf(config, run.agentId), home));
+    makeFolder(workspace, log);
     const sandbox = pickSandbox(sandboxChoice(config, run.agentId));
     const fileRoot = sandbox.ok && sandbox.sandbox.level === 'none' ? '/' : workspace;
     const forbidden = [stateDir];
@@ -141,6 +143,15 @@ function processLedger(store: Store, workerId: string) {
       }
     },
   };
+}
+
+/** A new agent's workspace begins as an empty folder. One that cannot be made shows in the results of its tools. */
+function makeFolder(path: string, log: Log): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    log.warn({ workspace: path, error: messageOf(error) }, 'the workspace cannot be made');
+  }
 }
 
 async function readWorkspaceFile(workspace: string, forbidden: readonly string[], name: string): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 // An order goes in, an agent does it with real tools, a durable answer comes out.
 
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { order, startJourney, textOf } from '../support/journey.ts';
@@ -135,4 +135,16 @@ it('secrets do not reach the transcript, the log or the model', async (t) => {
     assert.ok(!text.includes('test-token-0123456789abcdef'));
   }
   assert.match(history, /\[secret\]/);
+});
+
+it('a workspace that does not exist yet is made for the first order', async (t) => {
+  const { client, installation, workspace } = await startJourney(t, {
+    scenario: {
+      name: 'new',
+      rules: [{ when: { step: 0 }, tools: [{ name: 'write', input: { path: 'first.txt', content: 'hello' } }] }, { text: '{{result}}' }],
+    },
+  });
+  rmSync(installation.workspace, { recursive: true });
+  assert.match(textOf(await order(client, 'begin')), /Wrote 5 bytes/);
+  assert.equal(readFileSync(join(workspace, 'first.txt'), 'utf8'), 'hello');
 });

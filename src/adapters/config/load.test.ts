@@ -75,6 +75,12 @@ describe('the configuration', () => {
     assert.match(issues[0]?.message ?? '', /TOK/);
   });
 
+  it('with a pattern that is no regular expression is not valid', (t) => {
+    const { load } = setUp(t, '{ logging: { redactPatterns: ["("] } }');
+    const { source, issues } = load();
+    assert.deepEqual([source, issues[0]?.path], ['defaults', 'logging.redactPatterns.0']);
+  });
+
   it('that is broken at the first start gives way to the defaults on loopback', (t) => {
     const { load } = setUp(t, 'gateway: lan');
     const { config, source } = load();

@@ -1,6 +1,5 @@
 // exec and process: shell commands in the agent's sandbox, in the foreground or the background.
 
-import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { ToolOutcome } from '../../domain/tool.ts';
@@ -75,7 +74,6 @@ export function createExecTool(jobs: Jobs, settings: ExecSettings, clock: Clock)
       if (sandbox.level !== 'none' && cwd !== context.workspace && !cwd.startsWith(`${context.workspace}/`)) {
         return failed(`workdir ${cwd} is outside the workspace ${context.workspace}`);
       }
-      mkdirSync(context.workspace, { recursive: true });
       const path = [...settings.pathPrepend, settings.baseEnv['PATH'] ?? '/usr/bin:/bin'].join(':');
       const wrapped = sandbox.wrap({
         argv: pty ? ['/usr/bin/script', '-qefc', command, '/dev/null'] : ['/bin/sh', '-c', command],

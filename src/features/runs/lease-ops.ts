@@ -26,6 +26,7 @@ export interface Assignment {
   /** Last sequence of the session's log at the claim. */
   readonly lastSeq: number;
   readonly deadlineAt: number;
+  readonly timeoutMs: number;
   readonly attempt: number;
 }
 
@@ -170,6 +171,7 @@ function* beginAttempt(tx: Tx, run: RunTable, workerId: string): OpSteps<Assignm
     userSeq,
     lastSeq: session?.last_seq ?? userSeq,
     deadlineAt: run.deadline_at ?? tx.now + run.timeout_ms,
+    timeoutMs: run.timeout_ms,
     attempt,
   };
 }

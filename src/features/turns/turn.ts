@@ -156,7 +156,7 @@ function createTurn(run: Assignment, world: TurnWorld) {
   return {
     held,
     drive,
-    limitSeconds: Math.round(config.agents.defaults.timeoutSeconds),
+    limitSeconds: run.timeoutMs / 1000,
     /** What had arrived of an unfinished answer, as an entry. */
     partial: (stopReason: 'aborted' | 'error'): AssistantEntry | undefined => {
       const [first] = chain;
