@@ -136,6 +136,29 @@ describe('exec', () => {
     assert.match((await run({ command: 'test -t 1 && echo terminal', pty: true })).text, /terminal/);
   });
 
+  it('begins a command only when it is noted, and not at all when that fails', async (t) => {
+    const { context, workspace } = setUp(t);
+    const made = join(workspace, 'made');
+    let begunEarly = false;
+    const slow = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      begunEarly = existsSync(made);
+    };
+    const execWith = (note: () => Promise<void>) => {
+      const jobs = createJobs({ clock: systemClock, ledger: { note, forget: async () => undefined } });
+      const settings = { timeoutSec: 5, backgroundMs: 2000, network: 'none' as const, pathPrepend: [], binds: [], baseEnv: { PATH: '/usr/bin:/bin' } };
+      return createExecTool(jobs, settings, systemClock).run({ command: `touch ${made}` }, context);
+    };
+    await assert.rejects(
+      execWith(() => Promise.reject(new Error('disk full'))),
+      /disk full/,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.ok(!existsSync(made));
+    await execWith(slow);
+    assert.deepEqual([begunEarly, existsSync(made)], [false, true]);
+  });
+
   it('is refused with the fix when the sandbox is missing', async (t) => {
     const { context } = setUp(t);
     const jobs = createJobs({ clock: systemClock, ledger: { note: async () => undefined, forget: async () => undefined } });

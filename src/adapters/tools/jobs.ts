@@ -37,7 +37,7 @@ export type JobState =
       readonly endedAt: number;
     };
 
-/** Told of every process group, so that a successor can kill what a dead worker left. */
+/** Told of every process group before its command begins, so that a successor can kill what a dead worker left. */
 export interface ProcessLedger {
   readonly note: (pid: number, pidStarted: string, runId: string) => Promise<void>;
   readonly forget: (pid: number, pidStarted: string) => Promise<void>;
@@ -53,6 +53,11 @@ interface JobRequest {
   readonly timeoutMs: number;
 }
 
+/**
+ * The command waits for one line before it begins: it is noted first, so that a crash at any moment leaves nothing
+ * running that nobody knows of. When the worker dies in between, its end of the pipe closes and the command never begins.
+ */
+const WAIT_FOR_GO = 'read -r go && exec "$@"';
 const MAX_OUTPUT_CHARS = 4_000_000;
 const KEEP_ENDED_MS = 30 * 60_000;
 const TERM_GRACE_MS = 2000;
@@ -65,7 +70,12 @@ export function createJobs({ ledger, clock }: { readonly ledger: ProcessLedger; 
 
   const start = async ({ agentId, runId, command, wrapped, cwd, level, timeoutMs }: JobRequest): Promise<Job> => {
     prune();
-    const child = spawn(wrapped.file, [...wrapped.args], { cwd: wrapped.cwd, env: wrapped.env, detached: true, stdio: 'pipe' });
+    const child = spawn('/bin/sh', ['-c', WAIT_FOR_GO, 'sh', wrapped.file, ...wrapped.args], {
+      cwd: wrapped.cwd,
+      env: wrapped.env,
+      detached: true,
+      stdio: 'pipe',
+    });
     const startedAt = clock.now();
     let state: JobState = { kind: 'running' };
     let reason: 'killed' | 'timeout' | undefined;
@@ -118,11 +128,17 @@ export function createJobs({ ledger, clock }: { readonly ledger: ProcessLedger; 
     jobs.set(job.id, job);
     if (pid !== 0) {
       const pidStarted = startTimeOf(pid);
-      await ledger.note(pid, pidStarted, runId);
       void ended.then(() => {
         killGroup(pid, 'SIGKILL'); // what the command left behind in its group goes with it
         return ledger.forget(pid, pidStarted);
       });
+      try {
+        await ledger.note(pid, pidStarted, runId);
+      } catch (error) {
+        kill('killed');
+        throw error;
+      }
+      child.stdin.write('\n');
     }
     return job;
   };
