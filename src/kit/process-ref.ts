@@ -7,26 +7,35 @@ import { errorCode } from './fault.ts';
 export function startTimeOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' ? '' : (fields[18] ?? ''); // a zombie has ended, whoever still has to collect it
   } catch {
     return ''; // gone, or a system without /proc
   }
 }
 
-/** Kills the process group, or failing that the process. True when something was there to kill. */
-export function killGroup(pid: number, signal: NodeJS.Signals): boolean {
-  for (const target of [-pid, pid]) {
-    try {
-      process.kill(target, signal);
-      return true;
-    } catch (error) {
-      if (errorCode(error) !== 'ESRCH') throw error;
-    }
-  }
-  return false;
+/** Signals every process of a group. True when there was one. */
+export function killGroup(groupId: number, signal: NodeJS.Signals): boolean {
+  return signalTo(-groupId, signal);
 }
 
-/** Kills what a predecessor left, if it is still the same process. */
+/**
+ * Kills what a predecessor left: the process if it is still the same one, and its group. While a group has members,
+ * no new process gets its number: with nobody under the pid, a group of that number is the one that was left.
+ */
 export function killLeftover({ pid, pidStarted }: { readonly pid: number; readonly pidStarted: string }): boolean {
-  return pidStarted !== '' && startTimeOf(pid) === pidStarted && killGroup(pid, 'SIGKILL');
+  const startedNow = startTimeOf(pid);
+  if (pidStarted === '' || (startedNow !== '' && startedNow !== pidStarted)) return false;
+  const hadGroup = killGroup(pid, 'SIGKILL');
+  return (startedNow !== '' && signalTo(pid, 'SIGKILL')) || hadGroup;
+}
+
+function signalTo(target: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(target, signal);
+    return true;
+  } catch (error) {
+    if (errorCode(error) !== 'ESRCH') throw error;
+    return false;
+  }
 }

@@ -7,7 +7,7 @@ import type { Clock } from '../kit/clock.ts';
 import { messageOf } from '../kit/fault.ts';
 import { newId, newSecret } from '../kit/id.ts';
 import type { Log } from '../kit/log.ts';
-import { killGroup, startTimeOf } from '../kit/process-ref.ts';
+import { startTimeOf } from '../kit/process-ref.ts';
 import { entryPath } from './entry.ts';
 import { workerEnvironment } from './environment.ts';
 
@@ -92,8 +92,7 @@ export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, 
     },
     /** For a worker whose leases ran out: it hangs. */
     kill: (workerId: string) => {
-      const pid = members.get(workerId)?.child.pid;
-      if (pid !== undefined) killGroup(pid, 'SIGKILL');
+      members.get(workerId)?.child.kill('SIGKILL');
     },
     drain: async (graceMs: number) => {
       stopping = true;
