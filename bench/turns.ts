@@ -12,13 +12,23 @@ export async function turns(): Promise<void> {
       client.call('agent', { message, sessionKey, idempotencyKey: randomUUID() }, { expectFinal: true, timeoutMs: 60_000 });
     await timeEach(50, () => turn('warm'));
     const rows: Row[] = [];
-    const row = (name: string, samples: readonly number[]) => rows.push([name, percentile(samples, 0.5), percentile(samples, 0.99)]);
-    row('one session, 1-10 turns', await timeEach(10, () => turn('long')));
-    row('one session, to 300 turns', await timeEach(290, () => turn('long')));
-    row('fresh sessions', await timeEach(300, (i) => turn(`fresh-${i}`)));
+    /** Whole turns, and of them what is ours: accept → first request byte, last response byte → final answer. */
+    const measure = async (name: string, count: number, keyOf: (i: number) => string) => {
+      const overheads: number[] = [];
+      const whole = await timeEach(count, async (i) => {
+        const since = performance.now();
+        await turn(keyOf(i));
+        const { arrivedAt, answeredAt } = installation.simulator.latest();
+        overheads.push(arrivedAt - since + performance.now() - answeredAt);
+      });
+      rows.push([name, percentile(whole, 0.5), percentile(whole, 0.99), percentile(overheads, 0.5), percentile(overheads, 0.99)]);
+    };
+    await measure('one session, 1-10 turns', 10, () => 'long');
+    await measure('one session, to 300 turns', 290, () => 'long');
+    await measure('fresh sessions', 300, (i) => `fresh-${i}`);
     await timeEach(1700, () => turn('long'));
-    row('one session, after 2,000 turns', await timeEach(200, () => turn('long')));
-    table('agent turn, accept to final answer', ['', 'p50 ms', 'p99 ms'], rows);
+    await measure('one session, after 2,000 turns', 200, () => 'long');
+    table('agent turn, accept to final answer', ['', 'p50 ms', 'p99 ms', 'overhead p50', 'overhead p99'], rows);
 
     const atOnce: Row[] = [];
     for (const sessions of [16, 64]) {

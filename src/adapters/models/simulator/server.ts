@@ -14,6 +14,8 @@ export interface Simulator {
   readonly requests: () => readonly SimulatedRequest[];
   /** When the first text of the latest streamed answer left, on the clock of `elapsed`. */
   readonly firstTextAt: () => number | undefined;
+  /** When the latest request began to arrive and when its answer was handed to the socket, on the same clock. */
+  readonly latest: () => { readonly arrivedAt: number; readonly answeredAt: number };
   readonly play: (scenario: ScenarioFile) => void;
   readonly close: () => Promise<void>;
 }
@@ -47,6 +49,7 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
   let player = createPlayer(parseScenario(scenario));
   const requests: SimulatedRequest[] = [];
   let firstTextAt: number | undefined;
+  let latest = { arrivedAt: 0, answeredAt: 0 };
   const onText = () => {
     firstTextAt = clock.elapsed();
   };
@@ -56,6 +59,7 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
   };
 
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
+    const arrivedAt = clock.elapsed();
     const path = (request.url ?? '').split('?')[0] ?? '';
     const body = await readBody(request);
     if (path.endsWith('/oauth/token'))
@@ -81,6 +85,7 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
       return json(response, play.fail.status, { type: 'error', error: { type: play.fail.type, message: play.fail.message } }, headers);
     }
     await send(response, stream(play, conversation, newSecret(6)), play, clock, onText);
+    latest = { arrivedAt, answeredAt: clock.elapsed() };
   };
 
   const server = createServer((request, response) => {
@@ -98,6 +103,7 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
         url: `http://127.0.0.1:${bound}`,
         requests: () => requests,
         firstTextAt: () => firstTextAt,
+        latest: () => latest,
         play: (next) => {
           player = createPlayer(parseScenario(next));
         },
