@@ -17,6 +17,7 @@ const MESSAGE_TOKENS = 4;
 /** When the log outgrows the budget it is cut down to this part of it, so that the cut (and the cached prefix) stays put for a while. */
 const KEEP = 0.7;
 const LEFT_OUT = '(The earlier part of this conversation is left out here; it is kept in the transcript.)';
+const LEFT_OUT_TOKENS = 40;
 const NO_TEXT = '(no text)';
 const SMALLEST_PART_TOKENS = 16;
 
@@ -74,9 +75,14 @@ export function createHistory(budgetTokens: number) {
     messages: (): readonly ModelMessage[] => {
       const shown = units.slice(first);
       if (open) shown.push(answerUnit(open.assistant, open.results));
-      const pinned = first > 0 ? units.slice(0, first).findLast(({ kind }) => kind === 'user') : undefined;
-      const mustPin = pinned && !shown.some(({ kind }) => kind === 'user');
-      return fit(joinMessages([...(mustPin ? pinned.messages : []), ...shown.flatMap(({ messages }) => messages)], first > 0), budgetTokens);
+      const pinned = first > 0 && !shown.some(({ kind }) => kind === 'user') ? units.slice(0, first).findLast(({ kind }) => kind === 'user') : undefined;
+      if (pinned) shown.unshift(pinned);
+      const joined = joinMessages(
+        shown.flatMap(({ messages }) => messages),
+        first > 0,
+      );
+      const tokens = kept + LEFT_OUT_TOKENS + (open ? (shown.at(-1)?.tokens ?? 0) : 0) + (pinned?.tokens ?? 0);
+      return tokens <= budgetTokens ? joined : fit(joined, budgetTokens);
     },
   };
 }
