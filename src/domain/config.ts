@@ -110,7 +110,6 @@ export const ConfigSchema = section({
           model: ModelChoice.default('anthropic/claude-opus-4-5'),
           models: z.record(z.string(), section({ alias: z.string().optional() })).optional(),
           workspace: z.string().default('~/clawd').describe('Where agents work.'),
-          skipBootstrap: z.boolean().default(false),
           bootstrapMaxChars: count.default(20_000).describe('Longest part of one workspace file that goes into the prompt.'),
           userTimezone: z.string().optional(),
           contextTokens: count.default(200_000).describe('Size of the context window that requests are trimmed to.'),
@@ -119,8 +118,6 @@ export const ConfigSchema = section({
           maxConcurrent: count.default(4).describe('Runs of the main lane at once.'),
           subagents: withDefaults(section({ maxConcurrent: count.default(8).describe('Sub-agent runs at once.') })),
           sandbox: Sandbox.optional(),
-          heartbeat: section({ every: z.string().optional() }).optional(),
-          thinkingDefault: z.string().optional(),
         }),
       ),
       list: z.array(Agent).default([]),
@@ -132,7 +129,7 @@ export const ConfigSchema = section({
       mainKey: z.string().min(1).default('main'),
     }),
   ),
-  cron: withDefaults(section({ enabled: z.boolean().default(true), maxConcurrentRuns: count.default(4).describe('Cron runs at once.') })),
+  cron: withDefaults(section({ maxConcurrentRuns: count.default(4).describe('Cron runs at once.') })),
   tools: withDefaults(
     section({
       exec: withDefaults(

@@ -2,7 +2,7 @@
 
 import { Fault } from '../kit/fault.ts';
 
-type WireCode = 'INVALID_REQUEST' | 'UNAVAILABLE' | 'NOT_PAIRED' | 'AGENT_TIMEOUT';
+type WireCode = 'INVALID_REQUEST' | 'UNAVAILABLE' | 'AGENT_TIMEOUT';
 type Details = Readonly<Record<string, unknown>>;
 
 interface FaultCode {
@@ -23,8 +23,6 @@ export const FAULT_CODES = {
   'request.unknown_method': invalid(404, ({ method }) => `unknown method: ${String(method)}`),
   'auth.missing_scope': invalid(403, ({ scope }) => `missing scope: ${String(scope)}`),
   'auth.wrong_role': invalid(403, ({ role }) => `unauthorized role: ${String(role)}`),
-  'auth.refused': invalid(401, (details) => `unauthorized${because(details)}`),
-  'auth.not_paired': { wire: 'NOT_PAIRED', http: 401, retry: 'never', say: ({ reason }) => String(reason) },
   'agent.unknown': invalid(404, ({ agentId }) => `unknown agent id "${String(agentId)}"`),
   'agent.no_session': invalid(400, () => 'Pass --to <E.164>, --session-id, or --agent to choose a session'),
   'agent.key_mismatch': invalid(400, ({ agentId, keyAgentId }) => `agent "${String(agentId)}" does not match session key agent "${String(keyAgentId)}"`),
@@ -38,7 +36,6 @@ export const FAULT_CODES = {
   'store.closed': unavailable(503, () => 'the store is closed: the gateway is stopping'),
   'store.op_unknown': invalid(404, ({ op }) => `no store operation "${String(op)}"`),
   'store.op_forbidden': invalid(403, ({ op }) => `a worker may not call the store operation "${String(op)}"`),
-  'gateway.stopping': unavailable(503, () => 'the gateway is stopping; connect again in a moment'),
   'gateway.unexpected': unavailable(500, (details) => `unexpected error${because(details)}. The log has the details`),
   'model.rate_limited': unavailable(429, (details) => `the model provider is rate limiting${because(details)}`),
   'model.overloaded': unavailable(503, (details) => `the model provider is overloaded${because(details)}`),
@@ -66,7 +63,6 @@ export const FAULT_CODES = {
     (details) =>
       `exec is refused: the configured sandbox (${String(details['level'])}) is not available here${because(details)}. Install bubblewrap (Debian/Ubuntu: apt install bubblewrap), or, to run commands without a sandbox, set agents.defaults.sandbox.mode to "off"`,
   ),
-  'config.invalid': invalid(400, ({ problem }) => `the configuration is not valid: ${String(problem)}`),
 } as const satisfies Record<string, FaultCode>;
 
 type FaultCodeName = keyof typeof FAULT_CODES;

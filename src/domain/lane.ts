@@ -4,7 +4,8 @@ import type { Config } from './config.ts';
 
 export type LaneName = 'main' | 'subagent' | 'cron' | 'nested' | 'proof';
 
-export const PRIORITY = { interactive: 40, urgent: 30, spawn: 20, cron: 10, background: 0 } as const;
+/** Higher goes first; orders of people and programs leave room below for what the gateway starts itself. */
+export const PRIORITY = { interactive: 40 } as const;
 
 export function laneLimits(config: Config): Readonly<Record<LaneName, number>> {
   const { defaults } = config.agents;

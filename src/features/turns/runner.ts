@@ -83,6 +83,5 @@ export function startRunner({ workspaceId, workerId, slots, store, clock, log, t
       await all();
       await renewals.stop();
     },
-    driving: () => driven.size,
   };
 }
