@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { ConfigSchema } from '../src/domain/config.ts';
 import { FAULT_CODES } from '../src/domain/fault-codes.ts';
 import { protocolMethods } from '../src/doors/protocol3/methods.ts';
+import { standIns } from '../src/doors/protocol3/stand-ins.ts';
 import { methods } from '../src/features/catalog.ts';
 
 interface JsonSchema {
@@ -52,7 +53,7 @@ function configurationPage(): string {
 }
 
 function methodsPage(): string {
-  const all = [...protocolMethods({ alias: () => undefined }), ...methods].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const all = [...protocolMethods({ alias: () => undefined }), ...methods, ...standIns].sort((a, b) => (a.name < b.name ? -1 : 1));
   const sections = all.map(({ name, scope, about, input }) => {
     const { properties = {}, required = [] } = schemaOf(input);
     const rows = Object.entries(properties).map(

@@ -29,6 +29,11 @@ const Sandbox = section({
   binds: z.array(z.string()).optional().describe('Extra absolute paths that commands may read.'),
 });
 
+const toolPolicy = {
+  allow: z.array(z.string()).optional().describe('Tools agents may use: names, group:fs, group:runtime or *. Left out: all.'),
+  deny: z.array(z.string()).optional().describe('Tools agents may not use. Goes before allow.'),
+};
+
 const Agent = section({
   id: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
   default: z.boolean().optional(),
@@ -37,6 +42,7 @@ const Agent = section({
   model: ModelChoice.optional(),
   identity: section({ name: z.string().optional(), emoji: z.string().optional(), avatar: z.string().optional() }).optional(),
   sandbox: Sandbox.optional(),
+  tools: section(toolPolicy).optional(),
 });
 
 const Cost = section({
@@ -85,6 +91,16 @@ export const ConfigSchema = section({
           password: z.string().min(1).optional(),
         }),
       ),
+      http: withDefaults(
+        section({
+          endpoints: withDefaults(
+            section({
+              chatCompletions: withDefaults(section({ enabled: z.boolean().default(true).describe('POST /v1/chat/completions for token holders.') })),
+              responses: withDefaults(section({ enabled: z.boolean().default(true).describe('POST /v1/responses for token holders.') })),
+            }),
+          ),
+        }),
+      ),
       allowedOrigins: z.array(z.string()).default([]).describe('Browser origins allowed besides this gateway itself.'),
       drainSeconds: seconds.default(10).describe('How long a stop waits for running turns before it hands them to the next start.'),
       workerSlots: count.default(64).describe('Runs one worker process drives at once.'),
@@ -130,8 +146,20 @@ export const ConfigSchema = section({
     }),
   ),
   cron: withDefaults(section({ maxConcurrentRuns: count.default(4).describe('Cron runs at once.') })),
+  hooks: withDefaults(
+    section({
+      enabled: z.boolean().default(false).describe('POST /hooks/wake and /hooks/agent for programs that hold the hook token.'),
+      token: z.string().min(1).optional().describe('The hook token: sent as a bearer token or in x-clawdbot-token, never in the address.'),
+      path: z
+        .string()
+        .regex(/^\/[\w/-]*$/)
+        .default('/hooks'),
+      maxBodyBytes: z.int().min(1).max(1_048_576).default(262_144),
+    }),
+  ),
   tools: withDefaults(
     section({
+      ...toolPolicy,
       exec: withDefaults(
         section({
           timeoutSec: seconds.default(1800).describe('A command is killed with its children after this long.'),
@@ -157,13 +185,6 @@ export const ConfigSchema = section({
 
 export type Config = z.infer<typeof ConfigSchema>;
 
-/** Sections of the original's file that this version reads past: reported, not fatal. */
-const LATER_SECTIONS = new Set(
-  'wizard diagnostics update browser ui nodeHost bindings broadcast audio media messages commands approvals hooks web channels discovery canvasHost talk skills plugins'.split(
-    ' ',
-  ),
-);
-
 export interface ConfigFinding {
   readonly path: string;
   readonly message: string;
@@ -179,18 +200,7 @@ export function parseConfig(value: unknown): ParsedConfig {
   if (!parsed.success) {
     return { ok: false, issues: parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })) };
   }
-  return { ok: true, config: parsed.data, warnings: [...unusedSections(value), ...unusedChoices(parsed.data)] };
-}
-
-function unusedSections(value: unknown): ConfigFinding[] {
-  const known = ConfigSchema.shape as Record<string, unknown>;
-  return Object.keys(value as Record<string, unknown>) // parsed as an object a line above
-    .filter((key) => !(key in known))
-    .map((key) =>
-      LATER_SECTIONS.has(key)
-        ? { path: key, message: 'this version does not use this section yet; it is kept as it is' }
-        : { path: key, message: 'unknown section; it is kept and ignored' },
-    );
+  return { ok: true, config: parsed.data, warnings: unusedChoices(parsed.data) };
 }
 
 function unusedChoices({ gateway: { bind } }: Config): ConfigFinding[] {
@@ -220,12 +230,17 @@ export function workspaceOf(config: Config, agentId: string): string {
 
 const SECRET_KEY = /token$|password|secret|apikey|^key$/i;
 
+/** Whether a value under this key is a credential. */
+export function isCredentialKey(key: string): boolean {
+  return SECRET_KEY.test(key);
+}
+
 /** Every string in the configuration that is a credential, for the scrubber. */
 export function secretsIn(config: Config): readonly string[] {
   const found: string[] = [];
   const walk = (value: unknown, key: string) => {
     if (typeof value === 'string') {
-      if (SECRET_KEY.test(key)) found.push(value);
+      if (isCredentialKey(key)) found.push(value);
     } else if (Array.isArray(value)) {
       for (const item of value) walk(item, key);
     } else if (value !== null && typeof value === 'object') {
@@ -251,9 +266,13 @@ export interface LoadedConfig {
   readonly warnings: readonly ConfigFinding[];
 }
 
-/** A copy with every credential masked, for answers and logs. */
+/** What stands in place of a credential in answers. Written back it means: as before. */
+export const MASKED = '[secret]';
+const REFERENCE = /^\$\{[A-Z_][A-Z0-9_]*\}$/;
+
+/** A copy with every credential masked, for answers and logs. A reference to a variable is none. */
 export function redactConfig(value: unknown, key = ''): unknown {
-  if (typeof value === 'string') return SECRET_KEY.test(key) ? '[secret]' : value;
+  if (typeof value === 'string') return isCredentialKey(key) && !REFERENCE.test(value) ? MASKED : value;
   if (Array.isArray(value)) return value.map((item) => redactConfig(item, key));
   if (value !== null && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, redactConfig(inner, name)]));
   return value;

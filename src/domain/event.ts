@@ -1,6 +1,7 @@
 // What happened, in the order of its commit. Streams are per run and per session; sealedSeq is the public cursor.
 
-import type { AttemptEnd, TerminalState } from './run.ts';
+import type { Approval } from './approval.ts';
+import type { AttemptEnd, RunKind, TerminalState } from './run.ts';
 import type { EntryUsage } from './transcript.ts';
 
 export interface RunQueued {
@@ -22,12 +23,16 @@ export interface RunRequeued {
 }
 export interface RunEnded {
   readonly kind: 'run.ended';
+  /** What kind of run it was. */
+  readonly run: RunKind;
   readonly state: TerminalState;
   readonly text: string;
   readonly error?: string;
   readonly stopReason?: string;
   readonly usage?: EntryUsage;
   readonly startedAt?: number;
+  /** Where a hook's outcome was told. */
+  readonly reported?: { readonly sessionKey: string; readonly agentId: string; readonly now: boolean };
 }
 
 export type EventBody =
@@ -37,8 +42,27 @@ export type EventBody =
   | RunRequeued
   | RunEnded
   | { readonly kind: 'run.abort_requested'; readonly reason: string }
-  | { readonly kind: 'device.paired' | 'device.revoked'; readonly deviceId: string }
+  | { readonly kind: 'device.paired'; readonly deviceId: string }
+  | { readonly kind: 'device.token_rotated' | 'device.token_revoked'; readonly deviceId: string; readonly role: string }
+  | { readonly kind: 'pairing.requested'; readonly request: PairingRequest }
+  | { readonly kind: 'pairing.resolved'; readonly requestId: string; readonly deviceId: string; readonly decision: 'approved' | 'rejected' | 'expired' }
+  | { readonly kind: 'approval.requested' | 'approval.resolved'; readonly approval: Approval }
+  | { readonly kind: 'session.reset' | 'session.deleted' | 'session.patched' | 'session.compacted'; readonly sessionId: string }
+  | { readonly kind: 'session.said'; readonly text: string }
+  | { readonly kind: 'setting.changed'; readonly name: string; readonly value: unknown }
   | { readonly kind: 'gateway.started' | 'gateway.stopped'; readonly pid: number; readonly resumed?: number };
+
+/** A device that asks to be let in. */
+export interface PairingRequest {
+  readonly requestId: string;
+  readonly deviceId: string;
+  readonly publicKey: string;
+  readonly role: string;
+  readonly scopes: readonly string[];
+  readonly about: Readonly<Record<string, unknown>>;
+  readonly createdAt: number;
+  readonly deadlineAt: number;
+}
 
 /** A sealed event as clients and the fan-out see it. */
 export interface SealedEvent {

@@ -2,10 +2,10 @@
 
 import type { Config } from './config.ts';
 
-export type LaneName = 'main' | 'subagent' | 'cron' | 'nested' | 'proof';
+export type LaneName = 'main' | 'subagent' | 'cron' | 'nested' | 'proof' | 'tools';
 
 /** Higher goes first; orders of people and programs leave room below for what the gateway starts itself. */
-export const PRIORITY = { interactive: 40 } as const;
+export const PRIORITY = { interactive: 40, background: 0 } as const;
 
 export function laneLimits(config: Config): Readonly<Record<LaneName, number>> {
   const { defaults } = config.agents;
@@ -15,6 +15,7 @@ export function laneLimits(config: Config): Readonly<Record<LaneName, number>> {
     cron: config.cron.maxConcurrentRuns,
     nested: 1,
     proof: 2,
+    tools: 8,
   };
 }
 

@@ -1,11 +1,14 @@
 // A run is one thing to do in one session. It keeps its id for life; attempts come and go under it.
 
+import type { ToolOutcome } from './tool.ts';
 import type { Attachment, EntryUsage } from './transcript.ts';
 
 const LIVE_STATES = ['running', 'waiting'] as const;
 const TERMINAL_STATES = ['succeeded', 'failed', 'timed_out', 'cancelled', 'lost', 'parked'] as const;
 
 export type TerminalState = (typeof TERMINAL_STATES)[number];
+/** What a run is: a turn of a conversation, one that a program asked for, one the gateway asked for itself, one call of a tool without a model, a chat command. */
+export type RunKind = 'turn' | 'hook' | 'heartbeat' | 'tool' | 'command';
 export type RunState = 'queued' | (typeof LIVE_STATES)[number] | TerminalState;
 /** Why an attempt ended. Only `died` and `expired` count against the run. */
 export type AttemptEnd = 'done' | 'died' | 'expired' | 'drained' | 'gateway_restart' | 'operator';
@@ -47,7 +50,11 @@ export interface RunInput {
   readonly attachments?: readonly Attachment[];
   readonly model?: string;
   readonly extraSystemPrompt?: string;
-  readonly channel?: string;
+  readonly thinking?: string;
+  /** Where the outcome of a `hook` is told as a system event, and whether that session looks at it at once. */
+  readonly report?: { readonly name: string; readonly sessionKey: string; readonly agentId: string; readonly now: boolean };
+  /** The tool to call, for runs of kind `tool`. */
+  readonly tool?: { readonly name: string; readonly args: Readonly<Record<string, unknown>>; readonly sessionKey: string };
 }
 
 /** How the run ended. Written once, with the terminal state. */
@@ -61,13 +68,16 @@ export interface RunOutcome {
   readonly usage: EntryUsage;
   /** Model calls made. */
   readonly steps: number;
+  /** What the tool answered, for runs of kind `tool`. */
+  readonly tool?: ToolOutcome;
 }
 
 /** A run as methods answer it. */
 export interface RunView {
   readonly id: string;
   readonly runKey: string;
-  readonly sessionKey: string;
+  readonly kind: RunKind;
+  readonly sessionKey: string | null;
   readonly agentId: string;
   readonly lane: string;
   readonly state: RunState;

@@ -39,3 +39,15 @@ export function sandboxChoice(config: Config, agentId: string): SandboxChoice {
 /** Text for the model when a crash hid the outcome of a call. */
 export const INTERRUPTED =
   'interrupted, may have run: the gateway stopped while this call was under way and its outcome is unknown. Check before you repeat it.';
+
+const GROUPS: Readonly<Record<string, readonly string[]>> = { 'group:fs': ['read', 'write', 'edit'], 'group:runtime': ['exec', 'process'] };
+
+/** Whether an agent may use a tool: the lists of the file hold for all agents, an agent's own narrow them further. */
+export function isToolAllowed(config: Config, agentId: string, tool: string): boolean {
+  const own = config.agents.list.find((agent) => agent.id === agentId)?.tools;
+  return [config.tools, own].every((policy) => {
+    const names = (list: readonly string[] | undefined) => list?.flatMap((entry) => GROUPS[entry] ?? [entry.toLowerCase()]);
+    const [allow, deny] = [names(policy?.allow), names(policy?.deny) ?? []];
+    return !deny.includes(tool) && !deny.includes('*') && (allow === undefined || allow.includes('*') || allow.includes(tool));
+  });
+}

@@ -31,7 +31,8 @@ export interface AssistantEntry {
   readonly kind: 'assistant';
   readonly text: string;
   readonly toolCalls: readonly ToolCall[];
-  readonly stopReason: 'stop' | 'tool_use' | 'length' | 'aborted' | 'error';
+  /** `injected`: put there by a client, not said by a model. */
+  readonly stopReason: 'stop' | 'tool_use' | 'length' | 'aborted' | 'error' | 'injected';
   readonly provider: string;
   readonly model: string;
   readonly usage: EntryUsage;
@@ -46,7 +47,13 @@ export interface ToolResultEntry {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-export type EntryBody = UserEntry | AssistantEntry | ToolResultEntry;
+/** The gateway's own answer to a chat command: shown to people, never to the model. */
+export interface NoteEntry {
+  readonly kind: 'note';
+  readonly text: string;
+}
+
+export type EntryBody = UserEntry | AssistantEntry | ToolResultEntry | NoteEntry;
 
 export interface Entry {
   readonly seq: number;
@@ -72,6 +79,7 @@ export function openCalls(entries: readonly Entry[]): readonly ToolCall[] {
   const answered = new Set<string>();
   for (let i = entries.length - 1; i >= 0; i--) {
     const body = entries[i]?.body;
+    if (body?.kind === 'note' || (body?.kind === 'assistant' && body.stopReason === 'injected')) continue;
     if (body?.kind === 'tool_result') answered.add(body.callId);
     else if (body?.kind === 'assistant') return body.stopReason === 'tool_use' ? body.toolCalls.filter((call) => !answered.has(call.id)) : [];
     else return [];

@@ -34,5 +34,7 @@ export type WorkerToGateway =
       readonly callId: string;
       readonly detail: unknown;
       readonly isError: boolean;
+      /** The session does not show its tool calls to clients. */
+      readonly quiet: boolean;
     }
   | { readonly kind: 'stats'; readonly observations: readonly Observation[] };

@@ -5,7 +5,9 @@ import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { it } from 'node:test';
 import { authorize } from '../domain/authorize.ts';
 import type { ConnectParams } from '../domain/frame.ts';
+import { systemClock } from '../kit/clock.ts';
 import { checkBearer, checkSharedSecret, deviceProblem, deviceToken, isLocal, isTrustedOrigin } from './auth.ts';
+import { createLoginGuard } from './login-guard.ts';
 
 it('the shared secret is the token, or the password in that mode', () => {
   const secrets = { mode: 'token' as const, token: 'right', password: undefined };
@@ -13,8 +15,26 @@ it('the shared secret is the token, or the password in that mode', () => {
   assert.deepEqual(checkSharedSecret(secrets, { token: 'wrong' }), { ok: false, reason: 'token_mismatch' });
   assert.deepEqual(checkSharedSecret(secrets, {}), { ok: false, reason: 'token_missing' });
   assert.deepEqual(checkSharedSecret({ ...secrets, token: undefined }, { token: 'x' }), { ok: false, reason: 'token_mismatch' });
-  assert.ok(checkBearer(secrets, 'Bearer right'));
-  for (const header of [undefined, '', 'right', 'Basic right', 'Bearer ', 'Bearer wrong']) assert.ok(!checkBearer(secrets, header), String(header));
+  const check = (header: string | undefined) => checkBearer(secrets, createLoginGuard(systemClock), '127.0.0.1', header).kind;
+  assert.equal(check('Bearer right'), 'ok');
+  for (const header of [undefined, '', 'right', 'Basic right', 'Bearer ', 'Bearer wrong']) assert.equal(check(header), 'refused', String(header));
+});
+
+it('guessing is slowed down by address; a right long token is let in all the same, a right password is not', () => {
+  let now = 1_000_000;
+  const clock = { ...systemClock, now: () => now };
+  const guard = createLoginGuard(clock);
+  const long = { mode: 'token' as const, token: 'a'.repeat(64), password: undefined };
+  const short = { mode: 'password' as const, token: undefined, password: 'hunter2' };
+  const check = (secrets: typeof long | typeof short, secret: string, address = '192.0.2.7') => checkBearer(secrets, guard, address, `Bearer ${secret}`);
+  for (let i = 0; i < 10; i++) assert.equal(check(short, `guess${i}`).kind, 'refused');
+  assert.deepEqual(check(short, 'hunter2'), { kind: 'wait', seconds: 60 });
+  assert.deepEqual(check(short, 'hunter2', '::ffff:192.0.2.7'), { kind: 'wait', seconds: 60 }, 'the same host in other letters');
+  assert.equal(check(short, 'hunter2', '192.0.2.8').kind, 'ok', 'others are not disturbed');
+  assert.equal(check(long, 'a'.repeat(64)).kind, 'ok');
+  assert.equal(check(long, 'b'.repeat(64)).kind, 'wait');
+  now += 61_000;
+  assert.equal(check(short, 'hunter2').kind, 'ok');
 });
 
 function signedHello(change: (fields: string[]) => string[] = (fields) => fields) {

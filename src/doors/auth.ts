@@ -4,6 +4,7 @@ import { createHash, createHmac, createPublicKey, verify } from 'node:crypto';
 import type { Config } from '../domain/config.ts';
 import type { ConnectParams } from '../domain/frame.ts';
 import { secretsEqual } from '../kit/id.ts';
+import type { LoginGuard } from './login-guard.ts';
 
 export interface SharedSecrets {
   readonly mode: Config['gateway']['auth']['mode'];
@@ -27,10 +28,32 @@ export function checkSharedSecret(
   return token !== undefined && secretsEqual(given.token, token) ? { ok: true } : { ok: false, reason: 'token_mismatch' };
 }
 
+const GUESSABLE_BELOW = 32;
+
+/** Whether trying could find the secret: a password, or a token that is shorter than what the gateway makes. */
+export function isGuessable({ mode, token = '', password }: SharedSecrets): boolean {
+  return (mode === 'password' && password !== undefined) || token.length < GUESSABLE_BELOW;
+}
+
+export type BearerCheck = { readonly kind: 'ok' } | { readonly kind: 'refused' } | { readonly kind: 'wait'; readonly seconds: number };
+
 /** Checks a bearer header against the shared secret, token or password. */
-export function checkBearer(secrets: SharedSecrets, header: string | undefined): boolean {
-  const given = /^Bearer (.+)$/i.exec(header ?? '')?.[1];
-  return given !== undefined && checkSharedSecret(secrets, { token: given, password: given }).ok;
+export function checkBearer(secrets: SharedSecrets, guard: LoginGuard, address: string | undefined, header: string | undefined): BearerCheck {
+  return guarded(guard, address, isGuessable(secrets), () => {
+    const given = /^Bearer (.+)$/i.exec(header ?? '')?.[1];
+    if (given === undefined) return 'missing';
+    return checkSharedSecret(secrets, { token: given, password: given }).ok ? 'ok' : 'wrong';
+  });
+}
+
+/** A credential check that counts failures. What can be guessed is not even looked at while the address has to wait. */
+export function guarded(guard: LoginGuard, address: string | undefined, guessable: boolean, check: () => 'ok' | 'wrong' | 'missing'): BearerCheck {
+  const seconds = guard.waitSeconds(address);
+  if (seconds > 0 && guessable) return { kind: 'wait', seconds };
+  const result = check();
+  if (result === 'ok') return { kind: 'ok' };
+  if (result === 'wrong') guard.failed(address);
+  return seconds > 0 ? { kind: 'wait', seconds } : { kind: 'refused' };
 }
 
 const SKEW_MS = 10 * 60_000;

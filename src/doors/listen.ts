@@ -4,14 +4,16 @@ import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'n
 import type { AddressInfo, Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
-import type { Hono } from 'hono';
 import { HANDSHAKE_TIMEOUT_MS } from '../domain/frame.ts';
 import { createAdmission, markKnown } from './admission.ts';
 import { isTrustedOrigin } from './auth.ts';
+import type { HttpApp } from './http-entry.ts';
 import type { WsDoor } from './ws.ts';
 
 interface ListenOptions {
-  readonly app: Hono;
+  readonly app: HttpApp;
+  /** Largest body of a path, in bytes. */
+  readonly bodyLimit: (path: string) => number;
   readonly ws: WsDoor;
   readonly hosts: readonly string[];
   /** 0 takes a free port. */
@@ -26,15 +28,14 @@ export interface Listening {
 }
 
 const HEADERS_TIMEOUT_MS = 5000;
-const MAX_BODY_BYTES = 1024 * 1024;
 
 /** @throws the system's error when the first host's port cannot be had; further hosts (::1) are optional */
-export async function listen({ app, ws, hosts, port, allowedOrigins }: ListenOptions): Promise<Listening> {
+export async function listen({ app, bodyLimit, ws, hosts, port, allowedOrigins }: ListenOptions): Promise<Listening> {
   const answer = getRequestListener(app.fetch);
   const http = createServer(
     { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 30_000, connectionsCheckingInterval: 1000, keepAliveTimeout: 60_000, maxHeaderSize: 16_384 },
     (request, response) => {
-      const refusal = refusalOfBody(request);
+      const refusal = refusalOfBody(request, bodyLimit((request.url ?? '').split('?')[0] ?? ''));
       if (refusal)
         response
           .writeHead(refusal.status, { 'content-type': 'application/json', connection: 'close' })
@@ -81,9 +82,9 @@ function bind(http: Server, host: string, port: number, servers: NetServer[]): P
 }
 
 /** Decided by the headers alone: not a byte of a body is read that is too large or does not say its length. */
-function refusalOfBody({ headers }: IncomingMessage): { status: number; message: string } | undefined {
+function refusalOfBody({ headers }: IncomingMessage, maxBytes: number): { status: number; message: string } | undefined {
   if (headers['transfer-encoding'] !== undefined) return { status: 411, message: 'send the body with a content-length' };
-  if (Number(headers['content-length'] ?? 0) > MAX_BODY_BYTES) return { status: 413, message: `the body is larger than ${MAX_BODY_BYTES} bytes` };
+  if (Number(headers['content-length'] ?? 0) > maxBytes) return { status: 413, message: `the body is larger than ${maxBytes} bytes` };
   return undefined;
 }
 

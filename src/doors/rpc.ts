@@ -32,7 +32,14 @@ export type Rpc = ReturnType<typeof createRpc>;
 
 export function createRpc({ methods, world, log, metrics }: RpcOptions) {
   const byName = new Map(methods.map((entry) => [entry.name, entry]));
+  const contextFor = (principal: Principal, replyLater: MethodContext['replyLater']): MethodContext => ({
+    ...world,
+    principal,
+    workspaceId: principal.workspaceId,
+    replyLater,
+  });
   return {
+    contextFor,
     methodNames: methods.map(({ name }) => name),
     /** Never throws: what goes wrong is an error of the result. */
     call: async (name: string, params: unknown, { principal, requestId, replyLater }: Caller): Promise<RpcResult> => {
@@ -44,8 +51,7 @@ export function createRpc({ methods, world, log, metrics }: RpcOptions) {
         if (!entry) throw fault('request.unknown_method', { method: name });
         const parsed = entry.input.safeParse(params ?? {});
         if (!parsed.success) throw fault('request.invalid', { method: name, problem: describeIssues(parsed.error as z.ZodError, params ?? {}) });
-        const context: MethodContext = { ...world, principal, workspaceId: principal.workspaceId, replyLater };
-        const value: unknown = await entry.run(context, parsed.data);
+        const value: unknown = await entry.run(contextFor(principal, replyLater), parsed.data);
         result = { ok: true, payload: value instanceof PreparedJson ? value.text : JSON.stringify(value ?? null) };
       } catch (error) {
         if (!isFault(error))

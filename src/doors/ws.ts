@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { Principal } from '../domain/authorize.ts';
+import { authorize, type Principal, type Scope } from '../domain/authorize.ts';
 import { HANDSHAKE_TIMEOUT_MS, MAX_BUFFERED_BYTES, MAX_FRAME_BYTES, PROTOCOL, RequestFrame, TICK_INTERVAL_MS } from '../domain/frame.ts';
 import type { Clock } from '../kit/clock.ts';
 import { messageOf } from '../kit/fault.ts';
@@ -22,6 +22,16 @@ interface Client {
   readonly connId: string;
   readonly socket: WebSocket;
   readonly principal: Principal;
+  /** Number of the last event this client was meant to get. A client that missed one sees the gap. */
+  seq: number;
+}
+
+export interface BroadcastOptions {
+  /** A client that cannot keep up may miss it. */
+  readonly dropIfSlow: boolean;
+  /** Only for those who may do this; for every operator by default. */
+  readonly scope?: Scope;
+  readonly stateVersion?: unknown;
 }
 
 interface WsDoorOptions {
@@ -66,28 +76,37 @@ export type WsDoor = ReturnType<typeof createWsDoor>;
 export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, helloParts }: WsDoorOptions) {
   const server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
   const clients = new Set<Client>();
-  let eventSeq = 0;
   let presenceTimer: NodeJS.Timeout | undefined;
+  let healthRevision = 1;
 
-  /** Sends to every operator; a client that cannot keep up misses what may be missed and is closed for the rest. */
-  const broadcast = (event: string, payload: unknown, { dropIfSlow, stateVersion }: { readonly dropIfSlow: boolean; readonly stateVersion?: unknown }) => {
-    eventSeq += 1;
+  /** Sends to the operators it is for; a client that cannot keep up misses what may be missed and is closed for the rest. */
+  const broadcast = (event: string, payload: unknown, { dropIfSlow, scope = 'operator.any', stateVersion }: BroadcastOptions) => {
     if (clients.size === 0) return;
-    const text = JSON.stringify({ type: 'event', event, payload, seq: eventSeq, ...(stateVersion !== undefined && { stateVersion }) });
-    for (const { socket, principal } of clients) {
-      if (principal.role !== 'operator') continue;
-      if (socket.bufferedAmount > MAX_BUFFERED_BYTES) {
-        if (!dropIfSlow) socket.close(1008, 'slow consumer');
+    const text = JSON.stringify({ type: 'event', event, payload, ...(stateVersion !== undefined && { stateVersion }) }).slice(0, -1);
+    for (const client of clients) {
+      if (authorize(client.principal, scope).kind === 'denied') continue;
+      client.seq += 1;
+      if (client.socket.bufferedAmount > MAX_BUFFERED_BYTES) {
+        if (!dropIfSlow) client.socket.close(1008, 'slow consumer');
         continue;
       }
-      socket.send(text);
+      client.socket.send(`${text},"seq":${client.seq}}`);
     }
   };
 
-  const announcePresence = () => {
+  const stateVersion = () => ({ presence: presence.revision(), health: healthRevision });
+  /** Who is here, and how the gateway is: told together, some time after somebody came or went. */
+  const announce = () => {
     presenceTimer ??= setTimeout(() => {
       presenceTimer = undefined;
-      broadcast('presence', { presence: presence.list() }, { dropIfSlow: true, stateVersion: { presence: presence.revision(), health: 1 } });
+      broadcast('presence', { presence: presence.list() }, { dropIfSlow: true, stateVersion: stateVersion() });
+      helloParts().then(
+        ({ health }) => {
+          healthRevision += 1;
+          broadcast('health', JSON.parse(health), { dropIfSlow: true, stateVersion: stateVersion() });
+        },
+        (error: unknown) => log.warn({ error: messageOf(error) }, 'the health of the gateway could not be told'),
+      );
     }, PRESENCE_EVERY_MS);
   };
   const ticks = setInterval(() => broadcast('tick', { ts: clock.now() }, { dropIfSlow: true }), TICK_INTERVAL_MS);
@@ -106,11 +125,11 @@ export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, he
       clients.delete(client);
       metrics.clients.set(clients.size);
       presence.leave(connId);
-      announcePresence();
+      announce();
     });
 
     const greet = async (text: string) => {
-      const decision = await shakeHands(handshake, text, nonce, local);
+      const decision = await shakeHands(handshake, text, { address: request.socket.remoteAddress, local, nonce });
       clearTimeout(late);
       if (decision.kind === 'refused') {
         if (decision.reply) socket.send(JSON.stringify({ type: 'res', id: decision.reply.id, ok: false, error: decision.reply.error }));
@@ -121,10 +140,10 @@ export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, he
       markKnown(request.socket);
       presence.join(connId, decision.params, decision.principal);
       socket.send(await helloOk(decision, connId));
-      client = { connId, socket, principal: decision.principal };
+      client = { connId, socket, principal: decision.principal, seq: 0 };
       clients.add(client);
       metrics.clients.set(clients.size);
-      announcePresence();
+      announce();
     };
 
     socket.on('message', (data: Buffer) => {
@@ -142,7 +161,6 @@ export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, he
 
   const helloOk = async ({ id, auth }: Welcomed, connId: string): Promise<string> => {
     const { server: about, health, snapshot } = await helloParts();
-    const stateVersion = { presence: presence.revision(), health: 1 };
     const rest = JSON.stringify({
       type: 'hello-ok',
       protocol: PROTOCOL,
@@ -151,7 +169,7 @@ export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, he
       ...(auth && { auth }),
       policy: { maxPayload: MAX_FRAME_BYTES, maxBufferedBytes: MAX_BUFFERED_BYTES, tickIntervalMs: TICK_INTERVAL_MS },
     });
-    const shot = JSON.stringify({ presence: presence.list(), stateVersion, ...snapshot });
+    const shot = JSON.stringify({ presence: presence.list(), stateVersion: stateVersion(), ...snapshot });
     return `{"type":"res","id":${JSON.stringify(id)},"ok":true,"payload":${rest.slice(0, -1)},"snapshot":${shot.slice(0, -1)},"health":${health}}}}`;
   };
 
@@ -200,6 +218,11 @@ export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, he
     upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) =>
       server.handleUpgrade(request, socket, head, (ws) => server.emit('connection', ws, request)),
     broadcast,
+    announce,
+    /** Closes the connections of those it applies to: what they entered by is void. */
+    expel: (applies: (principal: Principal) => boolean, reason: string) => {
+      for (const { socket, principal } of clients) if (applies(principal)) socket.close(1008, reason);
+    },
     /** Says why, then closes everybody. */
     close: (reason: string) => {
       clearInterval(ticks);

@@ -1,13 +1,19 @@
 // The list of all methods: what can be asked of the gateway through any door.
 
 import type { AnyMethod } from '../ports/method.ts';
-import { agentsList, modelsList } from './agents/methods.ts';
-import { configGet } from './config/methods.ts';
+import { agentIdentity, agentsList, modelsList } from './agents/methods.ts';
+import { approvalsList, execApprovalRequest, execApprovalResolve } from './approvals/methods.ts';
+import { chatInject, sessionsCompact, sessionsDelete, sessionsPatch, sessionsReset } from './chat/methods.ts';
+import { configApply, configEdit, configGet, configHistory, configPatch, configSchema, configSet, configUndo } from './config/methods.ts';
+import { devicePairApprove, devicePairList, devicePairReject, deviceTokenRevoke, deviceTokenRotate } from './devices/methods.ts';
 import { eventsSinceMethod } from './events/methods.ts';
 import { channelsStatus, health, status, systemPresence } from './health/methods.ts';
+import { lastHeartbeat, setHeartbeats, systemEvent, wakeMethod } from './heartbeats/methods.ts';
 import { logsTail } from './logs/methods.ts';
 import { runsAbort, runsGet, runsList, runsSubmit } from './runs/methods.ts';
-import { chatHistory, sessionsList } from './sessions/methods.ts';
+import { chatHistory, sessionsList, sessionsPreview, sessionsResolve } from './sessions/methods.ts';
+import { talkMode, voicewakeGet, voicewakeSet } from './settings/methods.ts';
+import { toolsInvoke } from './tools/methods.ts';
 
 export const methods: readonly AnyMethod[] = [
   health,
@@ -18,11 +24,42 @@ export const methods: readonly AnyMethod[] = [
   runsGet,
   runsList,
   runsAbort,
+  toolsInvoke,
   sessionsList,
+  sessionsPreview,
+  sessionsResolve,
+  sessionsPatch,
+  sessionsReset,
+  sessionsDelete,
+  sessionsCompact,
   chatHistory,
+  chatInject,
+  execApprovalRequest,
+  execApprovalResolve,
+  approvalsList,
+  devicePairList,
+  devicePairApprove,
+  devicePairReject,
+  deviceTokenRotate,
+  deviceTokenRevoke,
+  lastHeartbeat,
+  setHeartbeats,
+  wakeMethod,
+  systemEvent,
+  voicewakeGet,
+  voicewakeSet,
+  talkMode,
   agentsList,
+  agentIdentity,
   modelsList,
   configGet,
+  configSet,
+  configPatch,
+  configApply,
+  configEdit,
+  configHistory,
+  configUndo,
+  configSchema,
   logsTail,
   eventsSinceMethod,
 ];

@@ -20,6 +20,8 @@ export interface DailyLog extends Log {
   /** Path of today's file. */
   readonly file: () => string;
   readonly flush: () => void;
+  /** For lines from now on. Children made earlier keep the level they were made with. */
+  readonly setLevel: (level: string) => void;
 }
 
 interface DailyLogOptions {
@@ -89,7 +91,10 @@ export function openDailyLog({ dir, level, retentionDays, scrub, clock }: DailyL
     },
     { write },
   );
-  return { ...asLog(logger), file, flush };
+  const setLevel = (wanted: string) => {
+    logger.level = wanted;
+  };
+  return { ...asLog(logger), file, flush, setLevel };
 }
 
 function asLog(logger: pino.Logger): Log {

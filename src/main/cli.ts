@@ -3,7 +3,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { existingToken, readConfigFile } from '../adapters/config/load.ts';
+import { readConfigFile } from '../adapters/config/load.ts';
+import { existingToken } from '../adapters/config/secrets.ts';
 import { defaultAgentId, type LoadedConfig, parseConfig, variablesIn } from '../domain/config.ts';
 import { modelChain } from '../domain/model.ts';
 import { canonicalSessionKey } from '../domain/session.ts';

@@ -1,11 +1,14 @@
 // Live text on its way from a worker to its gateway: the first piece at once, then at most one frame per 15 ms.
 
 import type { WorkerToGateway } from '../domain/worker-frame.ts';
-import type { Assignment } from '../features/runs/lease-ops.ts';
+import type { TurnAssignment } from '../features/runs/lease-ops.ts';
 
 const COALESCE_MS = 15;
 
-export function createDeltas({ runKey, sessionKey, attempt }: Assignment, send: (frame: WorkerToGateway) => void) {
+export function createDeltas(
+  { runKey, sessionKey, attempt }: Pick<TurnAssignment, 'runKey' | 'sessionKey' | 'attempt'>,
+  send: (frame: WorkerToGateway) => void,
+) {
   let held = '';
   let n = 0;
   let timer: NodeJS.Timeout | undefined;

@@ -3,41 +3,51 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { loadConfig } from '../adapters/config/load.ts';
+import { openConfigFile } from '../adapters/config/file.ts';
+import { watchConfig } from '../adapters/config/watch.ts';
 import { createSandboxPicker, describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
-import type { LoadedConfig } from '../domain/config.ts';
+import type { Approval } from '../domain/approval.ts';
+import type { Config, LoadedConfig } from '../domain/config.ts';
 import type { RunEnded, SealedEvent } from '../domain/event.ts';
+import { HEARTBEAT_PROMPT } from '../domain/heartbeat.ts';
 import { laneLimits } from '../domain/lane.ts';
 import { sandboxChoice } from '../domain/tool.ts';
 import type { WorkerToGateway } from '../domain/worker-frame.ts';
 import { WORKSPACE_ID } from '../domain/workspace.ts';
-import { createHttpDoor } from '../doors/http.ts';
+import { deviceToken } from '../doors/auth.ts';
+import { bodyLimit, createHttpDoor } from '../doors/http.ts';
 import { listen } from '../doors/listen.ts';
+import { createLoginGuard } from '../doors/login-guard.ts';
 import { protocolMethods } from '../doors/protocol3/methods.ts';
+import { noticeOf } from '../doors/protocol3/notices.ts';
 import { createPresence } from '../doors/protocol3/presence.ts';
 import { createRunEvents } from '../doors/protocol3/run-events.ts';
+import { standIns } from '../doors/protocol3/stand-ins.ts';
 import { createRpc } from '../doors/rpc.ts';
+import { createRunFeed } from '../doors/run-feed.ts';
 import { createWsDoor } from '../doors/ws.ts';
 import { methods } from '../features/catalog.ts';
 import { healthBody } from '../features/health/methods.ts';
+import { wakeSession } from '../features/heartbeats/ops.ts';
 import { laneLoads, setLanes } from '../features/runs/ops.ts';
 import { startReaper } from '../features/runs/reaper.ts';
 import { beginGateway, beginWorker, endGateway, endWorker } from '../features/workers/ops.ts';
 import { systemClock } from '../kit/clock.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
-import { newId } from '../kit/id.ts';
-import { type DailyLog, openDailyLog } from '../kit/log.ts';
+import { newId, newUuid } from '../kit/id.ts';
+import { type Log, openDailyLog } from '../kit/log.ts';
 import { createMetrics, observe } from '../kit/metrics.ts';
 import { killLeftover, startTimeOf } from '../kit/process-ref.ts';
 import { createScrub } from '../kit/scrub.ts';
 import type { Gateway } from '../ports/method.ts';
-import { createEndWaiters } from './end-waiters.ts';
+import { scheduleExpiry } from './approval-expiry.ts';
 import type { Environment } from './environment.ts';
 import { createHealthSnapshot } from './health-snapshot.ts';
 import { chooseLogDir } from './log-dir.ts';
-import { gatherSecrets } from './secrets.ts';
+import { gatherSecrets, type Secrets } from './secrets.ts';
 import { CannotRun, guarded, openStore, prepareState } from './state.ts';
 import { VERSION } from './version.ts';
+import { createWaiters } from './waiters.ts';
 import { startWorkerPool } from './worker-pool.ts';
 
 const LOOP_DELAY_RESOLUTION_MS = 100;
@@ -66,29 +76,53 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   prepareState(stateDir);
   const startedAt = clock.now();
   const gatewayId = newId('gw', startedAt);
-  const loaded = guarded('read the configuration', () => loadConfig({ path: environment.configPath, stateDir, variables: environment.variables }));
-  const { config } = loaded;
-  const secrets = gatherSecrets(config, environment);
-  const scrub = createScrub(
-    secrets.all,
-    config.logging.redactPatterns.map((source) => new RegExp(source, 'g')),
+  const configFile = guarded('read the configuration', () =>
+    openConfigFile({
+      path: environment.configPath,
+      stateDir,
+      variables: environment.variables,
+      clock,
+      onChanged: (now, before, changed) => reload(now, before, changed),
+      onRejected: (now) => reportConfig(log, now),
+    }),
   );
+  const { config } = configFile.current();
+  let secrets = gatherSecrets(config, environment);
+  let scrub = scrubFor(secrets, config);
   const logDir = guarded('open the log folder', () => chooseLogDir({ configured: config.logging.dir, stateDir, defaultState: environment.defaultState }));
-  const log = openDailyLog({ dir: logDir, level: config.logging.level, retentionDays: config.logging.retentionDays, scrub, clock });
+  const { level, retentionDays } = config.logging;
+  const log = openDailyLog({ dir: logDir, level, retentionDays, scrub: (text) => scrub(text), clock });
   const metrics = createMetrics();
-  const endWaiters = createEndWaiters();
+  const endWaiters = createWaiters<RunEnded>();
+  const decisionWaiters = createWaiters<Approval>();
+  const feed = createRunFeed();
   const presence = createPresence({ clock, version: environment.version ?? VERSION });
 
   const runEvents = createRunEvents({ clock, broadcast: (event, payload, options) => ws.broadcast(event, payload, options) });
   const onEvents = (events: readonly SealedEvent[]) => {
     health.dirty();
     for (const event of events) {
+      const { body, runKey } = event;
       runEvents.onEvent(event);
-      if (event.body.kind === 'run.ended') {
-        metrics.runsEnded.inc({ state: event.body.state });
-        if (event.runKey !== null) endWaiters.ended(event.runKey, event.body satisfies RunEnded);
-      }
+      feed.onEvent(event);
+      const notice = noticeOf(event);
+      if (notice) ws.broadcast(...notice);
+      if (body.kind === 'run.ended') {
+        metrics.runsEnded.inc({ state: body.state });
+        if (runKey !== null) endWaiters.settled(runKey, body);
+        if (body.reported?.now) lookAtOnce(body.reported);
+      } else if (body.kind === 'approval.requested') expiry.at(body.approval.deadlineAt);
+      else if (body.kind === 'approval.resolved') decisionWaiters.settled(body.approval.id, body.approval);
+      else if (body.kind === 'device.token_rotated' || body.kind === 'device.token_revoked')
+        ws.expel(({ deviceId, role }) => deviceId === body.deviceId && role === body.role, 'device token is no longer valid');
     }
+  };
+  /** A hook has reported: the session it told looks at it now, not only with its next turn. */
+  const lookAtOnce = ({ sessionKey, agentId }: NonNullable<RunEnded['reported']>) => {
+    const now = { runKey: newUuid(), prompt: HEARTBEAT_PROMPT, timeoutMs: configFile.current().config.agents.defaults.timeoutSeconds * 1000 };
+    store
+      .call(wakeSession, { workspaceId: WORKSPACE_ID, actor: 'hook', sessionKey, agentId, text: '', now })
+      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the report of a hook waits for the next turn of its session'));
   };
   // The store may tell of events before the doors stand: those wait.
   const early: SealedEvent[] = [];
@@ -114,8 +148,10 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   if (leftovers.length > 0)
     log.info({ leftovers: leftovers.length, killed, resumed }, 'settled what the last gateway left: its runs go on from their last durable step');
   await store.call(setLanes, { workspaceId: WORKSPACE_ID, slots: laneLimits(config) });
+  const expiry = scheduleExpiry({ store, workspaceId: WORKSPACE_ID, clock, log });
 
   const onFrame = (frame: WorkerToGateway) => {
+    feed.onFrame(frame);
     if (frame.kind === 'delta') runEvents.onDelta(frame);
     else if (frame.kind === 'tool') runEvents.onTool(frame);
     else if (frame.kind === 'stats') for (const observation of frame.observations) observe(metrics, observation);
@@ -130,7 +166,10 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     clock,
     log,
     onFrame,
-    settings: { storeSocket: socketPath, stateDir, config, secrets: secrets.all, providerKeys: secrets.providerKeys, home, logDir },
+    settings: () => {
+      const { all, providerKeys } = secrets;
+      return { storeSocket: socketPath, stateDir, config: configFile.current().config, secrets: all, providerKeys, home, logDir };
+    },
     onBorn: async ({ workerId, credential, pid, pidStarted }) => {
       store.admit(workerId, credential);
       await store.call(beginWorker, { workspaceId: WORKSPACE_ID, gatewayId, workerId, pid, pidStarted });
@@ -149,18 +188,27 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     pid: process.pid,
     startedAt,
     stateDir,
-    config: () => loaded,
+    config: configFile.current,
+    configFile,
     logFile: log.file,
     presence: presence.list,
-    sandbox: (agentId) => pickSandbox.describe(agentId, loaded),
+    sandbox: (agentId) => pickSandbox.describe(agentId, configFile.current()),
     workers: pool.list,
     abortLive: pool.abort,
-    whenEnded: endWaiters.whenEnded,
+    whenEnded: endWaiters.wait,
+    whenDecided: decisionWaiters.wait,
+    deviceToken: (deviceId, role, generation) => deviceToken(secrets.devices, deviceId, role, generation),
+    notePresence: (text, facts) => {
+      presence.note(text, facts);
+      ws.announce();
+    },
     healthBody: () => health.body(),
   };
   const world = { store, gateway, clock };
   const health = createHealthSnapshot(() => healthBody({ ...world, workspaceId: WORKSPACE_ID }), clock.now);
-  const rpc = createRpc({ methods: [...protocolMethods(runEvents), ...methods], world, log, metrics });
+  const allMethods = [...protocolMethods(runEvents), ...methods, ...standIns];
+  const rpc = createRpc({ methods: allMethods, world, log, metrics });
+  const guard = createLoginGuard(clock);
   const sharedSecrets = () => secrets.shared;
   const ws = createWsDoor({
     rpc,
@@ -168,11 +216,11 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     clock,
     log,
     metrics,
-    handshake: { store, clock, workspaceId: WORKSPACE_ID, secrets: sharedSecrets, gatewaySecret: secrets.devices },
+    handshake: { store, clock, workspaceId: WORKSPACE_ID, secrets: sharedSecrets, deviceToken: gateway.deviceToken, guard, log },
     helloParts: async () => ({
       server: { version: gateway.version, host: presence.list()[0]?.['host'] },
       health: `{"ok":true,"ts":${clock.now()},"durationMs":0,${await health.body()}}`,
-      snapshot: helloSnapshot(loaded, stateDir, clock.now() - startedAt),
+      snapshot: helloSnapshot(configFile.current(), stateDir, clock.now() - startedAt),
     }),
   });
 
@@ -181,11 +229,13 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
 
   const loopDelay = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS });
   loopDelay.enable();
-  const allowedOrigins = () => config.gateway.allowedOrigins;
+  const allowedOrigins = () => configFile.current().config.gateway.allowedOrigins;
   const app = createHttpDoor({
     rpc,
-    workspaceId: WORKSPACE_ID,
-    secrets: sharedSecrets,
+    methods: allMethods,
+    version: gateway.version,
+    world: { workspaceId: WORKSPACE_ID, secrets: sharedSecrets, guard, feed, contextFor: (principal) => rpc.contextFor(principal, () => undefined) },
+    hooks: () => configFile.current().config.hooks,
     allowedOrigins,
     metrics,
     readiness: () => ({ ready: ready.worker && !ready.stopping, waitingFor: ready.stopping ? ['stopping'] : ready.worker ? [] : ['worker'] }),
@@ -199,25 +249,46 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     },
   });
   const wantedPort = port ?? environment.port ?? config.gateway.port;
-  const listening = await listen({ app, ws, hosts: hostsOf(bind ?? config.gateway.bind), port: wantedPort, allowedOrigins }).catch(async (error: unknown) => {
-    await pool.drain(0);
-    await store.close();
-    throw new CannotRun(portProblem(wantedPort, error));
-  });
+  const listening = await listen({ app, bodyLimit, ws, hosts: hostsOf(bind ?? config.gateway.bind), port: wantedPort, allowedOrigins }).catch(
+    async (error: unknown) => {
+      await pool.drain(0);
+      await store.close();
+      throw new CannotRun(portProblem(wantedPort, error));
+    },
+  );
   writeFileSync(
     join(stateDir, 'gateway.json'),
     JSON.stringify({ pid: process.pid, pidStarted: startTimeOf(process.pid), port: listening.port, startedAt, version: gateway.version }),
     { mode: 0o600 },
   );
   const reaper = startReaper({ workspaceId: WORKSPACE_ID, store, clock, log, onHung: pool.kill });
-  report(log, loaded, listening.port);
+  log.info({ port: listening.port, pid: process.pid, config: configFile.current().source }, 'gateway ready');
+  reportConfig(log, configFile.current());
+
+  function reload(now: LoadedConfig, before: LoadedConfig, changed: readonly string[]) {
+    secrets = gatherSecrets(now.config, environment);
+    scrub = scrubFor(secrets, now.config);
+    log.setLevel(now.config.logging.level);
+    log.info({ changed, hash: now.hash }, 'another configuration takes effect');
+    reportConfig(log, now);
+    store
+      .call(setLanes, { workspaceId: WORKSPACE_ID, slots: laneLimits(now.config) })
+      .catch((error: unknown) => log.error({ error: messageOf(error) }, 'the limits of the lanes could not be changed; they change with the next start'));
+    pool.reconfigure();
+    health.dirty();
+    if (JSON.stringify(before.config.gateway.auth) !== JSON.stringify(now.config.gateway.auth))
+      ws.expel(({ bySharedSecret }) => bySharedSecret === true, 'gateway credentials changed');
+  }
+  const watch = watchConfig({ path: environment.configPath, look: () => void configFile.refresh() });
 
   const stop = async (reason: string) => {
     ready.stopping = true;
     log.info({ reason }, 'stopping');
+    watch.close();
+    expiry.stop();
     ws.close(reason);
     await reaper.stop();
-    await pool.drain(config.gateway.drainSeconds * 1000);
+    await pool.drain(configFile.current().config.gateway.drainSeconds * 1000);
     listening.close();
     ws.terminate();
     await store
@@ -228,7 +299,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     log.info({}, 'stopped');
     log.flush();
   };
-  return { port: listening.port, url: `ws://127.0.0.1:${listening.port}`, config: () => loaded, logFile: log.file, workers: pool.list, stop };
+  return { port: listening.port, url: `ws://127.0.0.1:${listening.port}`, config: configFile.current, logFile: log.file, workers: pool.list, stop };
 }
 
 function portProblem(port: number, error: unknown): string {
@@ -257,8 +328,14 @@ function helloSnapshot({ path, config }: LoadedConfig, stateDir: string, uptimeM
   return { uptimeMs, configPath: path, stateDir, sessionDefaults: { defaultAgentId, mainKey, mainSessionKey: `agent:${defaultAgentId}:${mainKey}`, scope } };
 }
 
-function report(log: DailyLog, { source, issues, warnings }: LoadedConfig, port: number): void {
-  log.info({ port, pid: process.pid, config: source }, 'gateway ready');
+function scrubFor({ all }: Secrets, { logging }: Config) {
+  return createScrub(
+    all,
+    logging.redactPatterns.map((source) => new RegExp(source, 'g')),
+  );
+}
+
+function reportConfig(log: Log, { source, issues, warnings }: LoadedConfig): void {
   for (const { path, message } of issues)
     log.warn(
       { path, problem: message },

@@ -1,6 +1,6 @@
 // Every secret the gateway holds: those it checks, those it hands to workers, and the list that the scrubber masks.
 
-import { ownToken, storedSecret } from '../adapters/config/load.ts';
+import { ownToken, storedSecret } from '../adapters/config/secrets.ts';
 import { type Config, secretsIn, variablesIn } from '../domain/config.ts';
 import type { SharedSecrets } from '../doors/auth.ts';
 import { type Environment, providerKeysIn } from './environment.ts';

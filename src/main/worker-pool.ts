@@ -13,7 +13,8 @@ import { workerEnvironment } from './environment.ts';
 
 interface WorkerPoolOptions {
   readonly count: number;
-  readonly settings: Omit<WorkerSettings, 'workerId' | 'storeCredential'>;
+  /** What a worker is told now; asked again for each new one and at each change. */
+  readonly settings: () => Omit<WorkerSettings, 'workerId' | 'storeCredential'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly onFrame: (frame: WorkerToGateway) => void;
@@ -25,6 +26,7 @@ interface WorkerPoolOptions {
 
 interface Member {
   readonly id: string;
+  readonly credential: string;
   readonly child: ChildProcess;
   readonly startedAt: number;
   readonly gone: Promise<void>;
@@ -40,6 +42,9 @@ export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, 
   let stopping = false;
   let deaths = 0;
   let stillborn = 0;
+
+  const configure = ({ id, credential, child }: Pick<Member, 'id' | 'credential' | 'child'>) =>
+    tell(child, { kind: 'configure', settings: { ...settings(), workerId: id, storeCredential: credential } });
 
   const start = async (): Promise<void> => {
     const id = newId('worker', clock.now());
@@ -63,11 +68,11 @@ export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, 
         if (!stopping) replace(ready);
       });
     });
-    members.set(id, { id, child, startedAt, gone });
+    members.set(id, { id, credential, child, startedAt, gone });
     const pid = child.pid;
     if (pid === undefined) return;
     await onBorn({ workerId: id, credential, pid, pidStarted: startTimeOf(pid) });
-    tell(child, { kind: 'configure', settings: { ...settings, workerId: id, storeCredential: credential } });
+    configure({ id, credential, child });
   };
 
   /** At once, unless workers keep dying before they are ready: then something is wrong with the machine, not with a run. */
@@ -87,6 +92,10 @@ export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, 
 
   return {
     list: () => [...members.values()].map(({ id, child, startedAt }) => ({ id, pid: child.pid ?? 0, startedAt, deaths })),
+    /** Tells every worker the settings of now. Runs under way keep what they began with. */
+    reconfigure: () => {
+      for (const member of members.values()) configure(member);
+    },
     abort: (runIds: readonly string[]) => {
       for (const { child } of members.values()) for (const runId of runIds) tell(child, { kind: 'abort', runId });
     },

@@ -9,14 +9,15 @@ import { createSandboxPicker } from '../adapters/sandbox/catalog.ts';
 import { connectToSocket } from '../adapters/store/clients.ts';
 import { createTools } from '../adapters/tools/catalog.ts';
 import { readInside } from '../adapters/tools/inside.ts';
-import { createJobs } from '../adapters/tools/jobs.ts';
-import { type Config, workspaceOf } from '../domain/config.ts';
-import { sandboxChoice } from '../domain/tool.ts';
+import { createJobs, type Jobs } from '../adapters/tools/jobs.ts';
+import { workspaceOf } from '../domain/config.ts';
+import { isToolAllowed, sandboxChoice } from '../domain/tool.ts';
 import type { GatewayToWorker, WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
 import { WORKSPACE_ID } from '../domain/workspace.ts';
 import type { Assignment } from '../features/runs/lease-ops.ts';
 import { createHistoryCache } from '../features/turns/history-cache.ts';
 import { type Runner, startRunner } from '../features/turns/runner.ts';
+import { takeToolCall } from '../features/turns/tool-call.ts';
 import { type TurnWorld, takeTurn } from '../features/turns/turn.ts';
 import { forgetProcess, noteProcess } from '../features/workers/ops.ts';
 import { systemClock } from '../kit/clock.ts';
@@ -34,14 +35,34 @@ const send = (frame: WorkerToGateway) => {
   if (process.connected) process.send?.(frame);
 };
 
-async function configure(settings: WorkerSettings): Promise<Runner> {
-  const { workerId, config, stateDir, secrets, home } = settings;
+/** What follows from the configuration: made anew when it changes, so that later runs use it. */
+function setUp({ config, secrets, stateDir, providerKeys }: WorkerSettings, jobs: Jobs, log: Log) {
+  const { exec } = config.tools;
+  return {
+    config,
+    scrub: createScrub(
+      secrets,
+      config.logging.redactPatterns.map((source) => new RegExp(source, 'g')),
+    ),
+    models: createModels({ config, stateDir, providerKeys, clock: systemClock, log }),
+    tools: createTools({
+      jobs,
+      clock: systemClock,
+      exec: { ...exec, binds: config.agents.defaults.sandbox?.binds ?? [], baseEnv: baseEnvironment() },
+    }),
+  };
+}
+
+interface RunningWorker {
+  readonly runner: Runner;
+  readonly reconfigure: (settings: WorkerSettings) => void;
+}
+
+async function configure(settings: WorkerSettings): Promise<RunningWorker> {
+  const { workerId, stateDir, home } = settings;
+  const { level, retentionDays } = settings.config.logging;
   const clock = systemClock;
-  const scrub = createScrub(
-    secrets,
-    config.logging.redactPatterns.map((source) => new RegExp(source, 'g')),
-  );
-  const log = openDailyLog({ dir: settings.logDir, level: config.logging.level, retentionDays: config.logging.retentionDays, scrub, clock });
+  const log = openDailyLog({ dir: settings.logDir, level, retentionDays, scrub: (text) => setup.scrub(text), clock });
   let runner: Runner | undefined;
   const store = await connectToSocket({
     socketPath: settings.storeSocket,
@@ -50,6 +71,7 @@ async function configure(settings: WorkerSettings): Promise<Runner> {
     onLost: () => leave(0),
   });
   const jobs = createJobs({ clock, ledger: processLedger(store, workerId) });
+  let setup = setUp(settings, jobs, log);
   const leave = (code: number) => {
     jobs.killAll();
     log.flush();
@@ -64,51 +86,36 @@ async function configure(settings: WorkerSettings): Promise<Runner> {
   const pickSandbox = await createSandboxPicker();
   const observations: Observation[] = [];
   setInterval(() => observations.length > 0 && send({ kind: 'stats', observations: observations.splice(0) }), STATS_EVERY_MS).unref();
-  const models = createModels({ config, stateDir, providerKeys: settings.providerKeys, clock, log });
   const histories = createHistoryCache();
-  const { exec } = config.tools;
-  const tools = createTools({
-    jobs,
-    clock,
-    exec: { ...exec, binds: config.agents.defaults.sandbox?.binds ?? [], baseEnv: baseEnvironment() },
-  });
   const blobs = createFileBlobs(join(stateDir, 'blobs'));
 
   const worldOf = (run: Assignment, signal: AbortSignal): TurnWorld => {
-    const workspace = resolve(expandHome(workspaceOf(config, run.agentId), home));
+    const { config, models, scrub, tools } = setup;
+    const { runKey, attempt, agentId } = run;
+    const sessionKey = run.work === 'turn' ? run.sessionKey : (run.input.tool?.sessionKey ?? '');
+    const quiet = run.work === 'turn' && run.settings.verboseLevel === 'off';
+    const workspace = resolve(expandHome(workspaceOf(config, agentId), home));
     makeFolder(workspace, log);
-    const sandbox = pickSandbox(sandboxChoice(config, run.agentId));
+    const sandbox = pickSandbox(sandboxChoice(config, agentId));
     const fileRoot = sandbox.ok && sandbox.sandbox.level === 'none' ? '/' : workspace;
     const forbidden = [stateDir];
-    const deltas = createDeltas(run, send);
+    const deltas = createDeltas({ runKey, sessionKey, attempt }, send);
     return {
       store,
       models,
       config,
       clock,
-      log: log.child({ run: run.runKey, session: run.sessionKey }),
+      log: log.child({ run: runKey, session: sessionKey }),
       observe: (observation) => void observations.push(observation),
-      tools,
-      context: {
-        workspaceId: run.workspaceId,
-        agentId: run.agentId,
-        runId: run.runId,
-        sessionKey: run.sessionKey,
-        workspace,
-        fileRoot,
-        forbidden,
-        sandbox,
-        signal,
-        blobs,
-        log,
-      },
+      tools: tools.filter(({ spec }) => isToolAllowed(config, agentId, spec.name)),
+      context: { workspaceId: run.workspaceId, agentId, runId: run.runId, sessionKey, workspace, fileRoot, forbidden, sandbox, signal, blobs, log },
       scrub,
       host: hostname(),
       readFile: (name) => readWorkspaceFile(workspace, forbidden, name),
       onText: deltas.push,
       onPhase: (phase, call, detail, isError) => {
         deltas.flush();
-        send({ kind: 'tool', runKey: run.runKey, sessionKey: run.sessionKey, phase, name: call.name, callId: call.id, detail, isError });
+        send({ kind: 'tool', runKey, sessionKey, phase, name: call.name, callId: call.id, detail, isError, quiet });
       },
       recall: histories.recall,
       remember: histories.remember,
@@ -118,18 +125,20 @@ async function configure(settings: WorkerSettings): Promise<Runner> {
   runner = startRunner({
     workspaceId: WORKSPACE_ID,
     workerId,
-    slots: slotsOf(config),
+    slots: settings.config.gateway.workerSlots,
     store,
     clock,
     log,
-    takeTurn: (run, signal) => takeTurn(run, worldOf(run, signal)),
+    drive: (run, signal) => (run.work === 'turn' ? takeTurn(run, worldOf(run, signal)) : takeToolCall(run, worldOf(run, signal))),
   });
   log.info({ worker: workerId, pid: process.pid }, 'worker ready');
-  return runner;
-}
-
-function slotsOf(config: Config): number {
-  return config.gateway.workerSlots;
+  return {
+    runner,
+    reconfigure: (fresh) => {
+      setup = setUp(fresh, jobs, log);
+      log.setLevel(fresh.config.logging.level);
+    },
+  };
 }
 
 function processLedger(store: Store, workerId: string) {
@@ -162,16 +171,17 @@ async function readWorkspaceFile(workspace: string, forbidden: readonly string[]
   }
 }
 
-let runner: Promise<Runner> | undefined;
+let worker: Promise<RunningWorker> | undefined;
 
 async function onFrame(frame: GatewayToWorker): Promise<void> {
   if (frame.kind === 'configure') {
-    runner = configure(frame.settings);
-    await runner;
+    if (worker) return (await worker).reconfigure(frame.settings);
+    worker = configure(frame.settings);
+    await worker;
     send({ kind: 'ready' });
-  } else if (frame.kind === 'abort') (await runner)?.abort(frame.runId);
+  } else if (frame.kind === 'abort') (await worker)?.runner.abort(frame.runId);
   else {
-    await (await runner)?.drain(frame.graceMs);
+    await (await worker)?.runner.drain(frame.graceMs);
     process.disconnect();
   }
 }

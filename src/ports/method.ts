@@ -1,10 +1,12 @@
 // A capability, declared once. Doors, CLI, documents and (later) agent tools derive from this value.
 
 import type { z } from 'zod';
+import type { Approval } from '../domain/approval.ts';
 import type { Principal, Scope } from '../domain/authorize.ts';
 import type { LoadedConfig } from '../domain/config.ts';
 import type { RunEnded } from '../domain/event.ts';
 import type { Clock } from '../kit/clock.ts';
+import type { ConfigFile } from './config-file.ts';
 import type { Store } from './store.ts';
 
 /** What methods may ask of the running gateway beyond the store. */
@@ -23,6 +25,12 @@ export interface Gateway {
   readonly abortLive: (runIds: readonly string[]) => void;
   /** Resolves when the run ends, or with undefined after `timeoutMs`. */
   readonly whenEnded: (runKey: string, timeoutMs: number) => Promise<RunEnded | undefined>;
+  /** Resolves when the approval is decided or has expired, or with undefined after `timeoutMs`. */
+  readonly whenDecided: (approvalId: string, timeoutMs: number) => Promise<Approval | undefined>;
+  readonly deviceToken: (deviceId: string, role: string, generation: number) => string;
+  /** A device says what it is doing. */
+  readonly notePresence: (text: string, facts: Readonly<Record<string, unknown>>) => void;
+  readonly configFile: ConfigFile;
   /** A snapshot of a method's answer that is kept for a moment, as JSON text without its outer braces. */
   readonly healthBody: () => Promise<string>;
 }

@@ -1,14 +1,14 @@
 // The tables, as types. Ids are text with a prefix, instants are epoch milliseconds, JSON is text.
 
-import type { AttemptEnd, RunState } from '../domain/run.ts';
+import type { ApprovalState } from '../domain/approval.ts';
+import type { AttemptEnd, RunKind, RunState } from '../domain/run.ts';
 
 export interface SessionTable {
+  /** The session id that clients know. A reset archives the row and begins one with a new id under the same key. */
   id: string;
   workspace_id: string;
   key: string;
   agent_id: string;
-  /** The id clients know; a reset gives a new one. */
-  incarnation: string;
   label: string | null;
   model_override: string | null;
   last_seq: number;
@@ -19,6 +19,12 @@ export interface SessionTable {
   aborted_last_run: number;
   created_at: number;
   updated_at: number;
+  /** JSON of SessionSettings. */
+  settings: string;
+  spawned_by: string | null;
+  /** First sequence that is still shown to the model; what is older stays readable. */
+  context_from: number;
+  archived_at: number | null;
 }
 
 interface EntryTable {
@@ -36,8 +42,10 @@ export interface RunTable {
   workspace_id: string;
   /** The key the client sent: its name for this run. */
   client_key: string;
-  session_id: string;
-  session_key: string;
+  kind: RunKind;
+  /** Null for work that belongs to no conversation. */
+  session_id: string | null;
+  session_key: string | null;
   agent_id: string;
   lane: string;
   priority: number;
@@ -134,7 +142,7 @@ interface ChainTable {
   hash: string;
 }
 
-interface DeviceTable {
+export interface DeviceTable {
   id: string;
   workspace_id: string;
   public_key: string;
@@ -144,7 +152,7 @@ interface DeviceTable {
   approved_at: number;
 }
 
-interface DeviceTokenTable {
+export interface DeviceTokenTable {
   device_id: string;
   role: string;
   workspace_id: string;
@@ -165,6 +173,58 @@ interface RefusalTable {
   until: number;
 }
 
+interface SystemEventTable {
+  id: string;
+  workspace_id: string;
+  session_key: string;
+  text: string;
+  at: number;
+  /** The run whose turn it was told with. */
+  run_id: string | null;
+}
+
+export interface ApprovalTable {
+  id: string;
+  workspace_id: string;
+  kind: string;
+  state: ApprovalState;
+  /** JSON of what is asked. */
+  request: string;
+  /** Who asked, and waits. */
+  owner: string;
+  /** What an expiry means, or null for no decision. */
+  default_decision: string | null;
+  created_at: number;
+  deadline_at: number;
+  decision: string | null;
+  decided_by: string | null;
+  decided_at: number | null;
+}
+
+export interface PairingRequestTable {
+  id: string;
+  workspace_id: string;
+  device_id: string;
+  role: string;
+  public_key: string;
+  /** JSON of the facts the client told about itself. */
+  about: string;
+  scopes: string;
+  state: 'pending' | 'approved' | 'rejected' | 'expired';
+  created_at: number;
+  deadline_at: number;
+  decided_by: string | null;
+  decided_at: number | null;
+}
+
+interface SettingTable {
+  name: string;
+  workspace_id: string;
+  /** JSON. */
+  value: string;
+  updated_at: number;
+}
+
 export interface Tables {
   session: SessionTable;
   entry: EntryTable;
@@ -180,4 +240,8 @@ export interface Tables {
   device: DeviceTable;
   device_token: DeviceTokenTable;
   refusal: RefusalTable;
+  system_event: SystemEventTable;
+  approval: ApprovalTable;
+  pairing_request: PairingRequestTable;
+  setting: SettingTable;
 }

@@ -214,7 +214,8 @@ describe('frames', () => {
       ['sessions.list', { bogus: 1 }, "invalid sessions.list params: at root: unexpected property 'bogus'"],
       ['sessions.list', { limit: 'x' }, 'invalid sessions.list params: at /limit: must be number'],
       ['chat.history', {}, "invalid chat.history params: at root: must have required property 'sessionKey'"],
-      ['agent', { message: 'x', idempotencyKey: 'k1', agentId: 'nope' }, 'unknown agent id "nope"'],
+      ['agent', { message: 'x', idempotencyKey: 'k1', agentId: 'nope' }, 'invalid agent params: unknown agent id "nope"'],
+      ['agent', { message: 'x', idempotencyKey: 'k1', agentId: 'main', channel: 'nope' }, 'invalid agent params: unknown channel: nope'],
       ['agent', { message: 'x', idempotencyKey: 'k2' }, 'Pass --to <E.164>, --session-id, or --agent to choose a session'],
       ['agent', { message: 'x', idempotencyKey: 'k3', agentId: 'main', sessionKey: 'agent:other:x' }, 'unknown agent id "other"'],
     ];

@@ -7,7 +7,8 @@ import { describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { scratchDir } from '../../../test/support/scratch.ts';
 import { redactConfig } from '../../domain/config.ts';
-import { loadConfig } from './load.ts';
+import { systemClock } from '../../kit/clock.ts';
+import { openConfigFile } from './file.ts';
 import { evaluateConfig } from './read.ts';
 
 function setUp(t: TestContext, text?: string) {
@@ -15,7 +16,7 @@ function setUp(t: TestContext, text?: string) {
   mkdirSync(join(stateDir, 'config'));
   const path = join(stateDir, 'clawdbot.json');
   if (text !== undefined) writeFileSync(path, text);
-  const load = (variables: Readonly<Record<string, string>> = {}) => loadConfig({ path, stateDir, variables });
+  const load = (variables: Readonly<Record<string, string>> = {}) => openConfigFile({ path, stateDir, variables, clock: systemClock }).current();
   return { stateDir, path, load };
 }
 
@@ -41,7 +42,7 @@ describe('the configuration', () => {
     assert.equal(config.agents.defaults.timeoutSeconds, 3600);
     assert.deepEqual(
       warnings.map((warning) => warning.path),
-      ['wizard', 'messages', 'commands', 'channels'],
+      ['wizard', 'agents.defaults.compaction', 'messages', 'commands', 'channels', 'gateway.tailscale'],
     );
     assert.equal(readFileSync(path, 'utf8'), ORIGINALS);
   });

@@ -1,47 +1,52 @@
 // Decides which configuration the gateway runs: the file, else its last good revision, else the defaults. Never a stop.
 
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LoadedConfig } from '../../domain/config.ts';
-import { type ConfigFinding, parseConfig } from '../../domain/config.ts';
+import { type ConfigFinding, type LoadedConfig, parseConfig } from '../../domain/config.ts';
+import { keyFindings } from '../../domain/config-keys.ts';
 import { messageOf } from '../../kit/fault.ts';
 import { newSecret, sha256Hex } from '../../kit/id.ts';
 import { evaluateConfig, readText } from './read.ts';
+import { listRevisions, revisionText } from './revisions.ts';
+import { writeWhole } from './write.ts';
 
-interface LoadOptions {
+export interface ConfigSource {
   readonly path: string;
-  readonly stateDir: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
 }
 
-const lastGoodPath = (stateDir: string) => join(stateDir, 'config', 'last-good.json5');
-const secretPath = (stateDir: string, name: string) => join(stateDir, 'credentials', name);
-const TOKEN = 'gateway-token';
+interface LoadOptions extends ConfigSource {
+  readonly stateDir: string;
+}
 
-/** Reads the file without changing anything; `config` is undefined when it is missing or not valid. */
-export function readConfigFile({
-  path,
-  variables,
-}: Pick<LoadOptions, 'path' | 'variables'>): Omit<LoadedConfig, 'config' | 'source'> & Pick<Partial<LoadedConfig>, 'config'> {
-  let raw: string | undefined;
-  const broken = (issues: readonly ConfigFinding[]) => ({
-    path,
-    raw,
-    hash: raw === undefined ? undefined : sha256Hex(raw),
-    parsed: undefined,
-    issues,
-    warnings: [],
-  });
+/** A configuration file as it stands; `config` is missing when the file is, or when it is not valid. */
+export type ReadConfig = Omit<LoadedConfig, 'config' | 'source'> & Pick<Partial<LoadedConfig>, 'config'>;
+
+/** Reads the file without changing anything. */
+export function readConfigFile(source: ConfigSource): ReadConfig {
   try {
-    raw = readText(path);
-    if (raw === undefined) return broken([]);
-    const parsed = evaluateConfig(raw, path, variables);
-    const result = parseConfig(parsed);
-    if (!result.ok) return { ...broken(result.issues), parsed };
-    return { path, raw, hash: sha256Hex(raw), parsed, config: result.config, issues: [], warnings: result.warnings };
+    const raw = readText(source.path);
+    return raw === undefined ? broken(source, undefined, []) : readConfigText(raw, source);
   } catch (error) {
-    return broken([{ path: '', message: messageOf(error) }]);
+    return broken(source, undefined, [{ path: '', message: messageOf(error) }]);
   }
+}
+
+/** The same for a text that may become the file. */
+export function readConfigText(raw: string, source: ConfigSource): ReadConfig {
+  try {
+    const parsed = evaluateConfig(raw, source.path, source.variables);
+    const result = parseConfig(parsed);
+    if (!result.ok) return { ...broken(source, raw, result.issues), parsed };
+    const warnings = [...keyFindings(parsed), ...result.warnings];
+    return { path: source.path, raw, hash: sha256Hex(raw), parsed, config: result.config, issues: [], warnings };
+  } catch (error) {
+    return broken(source, raw, [{ path: '', message: messageOf(error) }]);
+  }
+}
+
+function broken({ path }: ConfigSource, raw: string | undefined, issues: readonly ConfigFinding[]): ReadConfig {
+  return { path, raw, hash: raw === undefined ? undefined : sha256Hex(raw), parsed: undefined, issues, warnings: [] };
 }
 
 /**
@@ -50,48 +55,37 @@ export function readConfigFile({
  */
 export function loadConfig(options: LoadOptions): LoadedConfig {
   const { path, stateDir } = options;
-  if (!existsSync(path)) writeFirstConfig(path);
+  if (!existsSync(path)) writeWhole(path, firstConfig());
   const read = readConfigFile(options);
-  if (read.config && read.raw !== undefined) {
-    keepLastGood(stateDir, read.raw);
-    return { ...read, config: read.config, source: 'file' };
-  }
-  if (read.raw !== undefined) copyFileSync(path, join(stateDir, 'config', `rejected-${(read.hash ?? '').slice(0, 12)}.json5`));
-  const kept = readText(lastGoodPath(stateDir));
-  if (kept !== undefined) {
-    try {
-      const result = parseConfig(evaluateConfig(kept, path, options.variables, 'drop'));
-      if (result.ok) return { ...read, config: result.config, source: 'last-good' };
-    } catch {
-      // an include of the kept revision is gone as well: the defaults always work
-    }
+  if (read.config) return { ...read, config: read.config, source: 'file' };
+  setAside(options, read);
+  for (const { id } of listRevisions(stateDir).toReversed()) {
+    const result = lastGood(revisionText(stateDir, id), options);
+    if (result?.ok) return { ...read, config: result.config, source: 'last-good' };
   }
   const defaults = parseConfig({});
   if (!defaults.ok) throw new Error('the defaults are not a valid configuration');
   return { ...read, config: defaults.config, source: 'defaults' };
 }
 
-/** A secret of this gateway by name: made once, 256 bit, mode 0600. */
-export function storedSecret(stateDir: string, name: string): string {
-  const path = secretPath(stateDir, name);
-  if (existsSync(path)) return readFileSync(path, 'utf8').trim();
-  const secret = newSecret(32);
-  writeWhole(path, `${secret}\n`);
-  return secret;
+/** Keeps a copy of a file that does not run. */
+export function setAside({ path, stateDir }: LoadOptions, { raw, hash = '' }: ReadConfig): void {
+  if (raw === undefined) return;
+  mkdirSync(join(stateDir, 'config'), { recursive: true, mode: 0o700 });
+  copyFileSync(path, join(stateDir, 'config', `rejected-${hash.slice(0, 12)}.json5`));
 }
 
-/** The gateway's token when the configuration names none. */
-export function ownToken(stateDir: string): string {
-  return storedSecret(stateDir, TOKEN);
+function lastGood(text: string | undefined, { path, variables }: LoadOptions) {
+  if (text === undefined) return undefined;
+  try {
+    return parseConfig(evaluateConfig(text, path, variables, 'drop'));
+  } catch {
+    return undefined; // an include of the kept revision is gone as well: an older one, or the defaults, work
+  }
 }
 
-/** The token a client on this machine uses, if there is one. Reads only. */
-export function existingToken(stateDir: string): string | undefined {
-  return readText(secretPath(stateDir, TOKEN))?.trim();
-}
-
-function writeFirstConfig(path: string): void {
-  const text = `// Written at the first start. The reference lists every key: docs/reference/configuration.md
+function firstConfig(): string {
+  return `// Written at the first start. The reference lists every key: docs/reference/configuration.md
 {
   gateway: {
     mode: "local",
@@ -108,17 +102,4 @@ function writeFirstConfig(path: string): void {
   },
 }
 `;
-  writeWhole(path, text);
-}
-
-function keepLastGood(stateDir: string, raw: string): void {
-  const path = lastGoodPath(stateDir);
-  if (readText(path) !== raw) writeWhole(path, raw);
-}
-
-function writeWhole(path: string, text: string): void {
-  mkdirSync(join(path, '..'), { recursive: true, mode: 0o700 });
-  const draft = `${path}.${newSecret(4)}.new`;
-  writeFileSync(draft, text, { mode: 0o600, flag: 'wx' });
-  renameSync(draft, path);
 }

@@ -4,6 +4,7 @@ import { chmodSync, existsSync, linkSync, readdirSync, renameSync, rmSync } from
 import { basename, dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { heart } from './migrations/0001-heart.ts';
+import { doors } from './migrations/0002-doors.ts';
 
 interface Migration {
   readonly version: number;
@@ -11,7 +12,7 @@ interface Migration {
   readonly statements: readonly string[];
 }
 
-export const MIGRATIONS: readonly Migration[] = [heart];
+export const MIGRATIONS: readonly Migration[] = [heart, doors];
 
 /**
  * Migrates the file at `path` if it is behind. A crash at any point leaves either the old file or the finished new one.

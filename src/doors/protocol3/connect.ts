@@ -1,12 +1,16 @@
 // The handshake: decides who connects, with which rights, and what hello-ok tells.
 
 import type { Principal, Role } from '../../domain/authorize.ts';
+import { fault } from '../../domain/fault-codes.ts';
 import { ConnectParams, PROTOCOL, RequestFrame, type WireError } from '../../domain/frame.ts';
-import { getDeviceGrant, pairDevice } from '../../features/devices/ops.ts';
+import { type DeviceGrant, getDeviceGrant, noteTokenUse, pairDevice, requestPairing } from '../../features/devices/ops.ts';
 import type { Clock } from '../../kit/clock.ts';
+import { messageOf } from '../../kit/fault.ts';
 import { newUuid, secretsEqual } from '../../kit/id.ts';
+import type { Log } from '../../kit/log.ts';
 import type { Store } from '../../ports/store.ts';
-import { checkSharedSecret, deviceProblem, deviceToken, type SharedAuth, type SharedSecrets } from '../auth.ts';
+import { checkSharedSecret, deviceProblem, guarded, isGuessable, type SharedAuth, type SharedSecrets } from '../auth.ts';
+import type { LoginGuard } from '../login-guard.ts';
 import { describeIssues } from './error-text.ts';
 
 interface Refused {
@@ -30,14 +34,23 @@ export interface HandshakeWorld {
   readonly clock: Clock;
   readonly workspaceId: string;
   readonly secrets: () => SharedSecrets;
-  /** Device tokens are derived from it. */
-  readonly gatewaySecret: string;
+  readonly deviceToken: (deviceId: string, role: string, generation: number) => string;
+  readonly guard: LoginGuard;
+  readonly log: Log;
 }
 
 const DEFAULT_SCOPES: Readonly<Record<Role, readonly string[]>> = { operator: ['operator.admin'], node: [] };
 
+/** Where a connection comes from, as its socket says. */
+export interface Peer {
+  readonly address: string | undefined;
+  readonly local: boolean;
+  readonly nonce: string;
+}
+
 /** Decides about the first frame of a connection. */
-export async function shakeHands(world: HandshakeWorld, text: string, nonce: string, local: boolean): Promise<Refused | Welcomed> {
+export async function shakeHands(world: HandshakeWorld, text: string, { address, local, nonce }: Peer): Promise<Refused | Welcomed> {
+  const { store, clock, guard, workspaceId } = world;
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -60,44 +73,63 @@ export async function shakeHands(world: HandshakeWorld, text: string, nonce: str
   if (hello.maxProtocol < PROTOCOL || hello.minProtocol > PROTOCOL) return refuse('protocol mismatch', { code: 1002, details: { expectedProtocol: PROTOCOL } });
   const role = hello.role ?? 'operator';
   if (role !== 'operator' && role !== 'node') return refuse('invalid role');
-  const wanted = hello.scopes ?? DEFAULT_SCOPES[role];
+  const scopes = hello.scopes ?? DEFAULT_SCOPES[role];
   const { device } = hello;
   if (!device && !hello.auth?.token) return refuse('device identity required', { wire: 'NOT_PAIRED' });
   if (device) {
-    const problem = deviceProblem({ device, params: hello, role, nonce, local, now: world.clock.now() });
+    const problem = deviceProblem({ device, params: hello, role, nonce, local, now: clock.now() });
     if (problem) return refuse(problem);
   }
-  const shared = checkSharedSecret(world.secrets(), { token: hello.auth?.token, password: hello.auth?.password });
-  if (!device) {
-    if (!shared.ok) return refuse(unauthorized(shared, hello));
-    return { kind: 'welcomed', id, params: hello, principal: { workspaceId: world.workspaceId, actor: `token:${hello.client.id}`, role, scopes: wanted } };
-  }
 
-  let grant = await world.store.call(getDeviceGrant, { deviceId: device.id, role });
-  const tokenOf = (generation: number) => deviceToken(world.gatewaySecret, device.id, role, generation);
-  const byDeviceToken = grant !== null && !grant.revoked && hello.auth?.token !== undefined && secretsEqual(hello.auth.token, tokenOf(grant.generation));
-  if (!shared.ok && !byDeviceToken) return refuse(unauthorized(shared, hello));
-  const granted = grant !== null && !grant.revoked && wanted.every((scope) => grant?.scopes.includes(scope));
-  if (!granted) {
-    // Only the shared secret on this very machine pairs or widens without being asked.
-    if (!local || !shared.ok) return refuse('pairing required', { wire: 'NOT_PAIRED', details: { requestId: newUuid() } });
-    const { id: clientId, mode, platform, displayName } = hello.client;
-    grant = await world.store.call(pairDevice, {
-      deviceId: device.id,
-      role,
-      workspaceId: world.workspaceId,
-      publicKey: device.publicKey,
-      about: { clientId, clientMode: mode, platform, ...(displayName !== undefined && { displayName }) },
-      scopes: wanted,
-      actor: `device:${device.id}`,
-    });
+  const secrets = world.secrets();
+  let shared: SharedAuth = { ok: false, reason: 'token_missing' };
+  let grant: DeviceGrant | null = null;
+  const byDeviceToken = () =>
+    device !== undefined &&
+    grant !== null &&
+    !grant.revoked &&
+    hello.auth?.token !== undefined &&
+    secretsEqual(hello.auth.token, world.deviceToken(device.id, role, grant.generation));
+  if (device) grant = await store.call(getDeviceGrant, { workspaceId, deviceId: device.id, role });
+  const check = guarded(guard, address, isGuessable(secrets), () => {
+    shared = checkSharedSecret(secrets, { token: hello.auth?.token, password: hello.auth?.password });
+    if (shared.ok || byDeviceToken()) return 'ok';
+    return shared.reason.endsWith('missing') ? 'missing' : 'wrong';
+  });
+  if (check.kind === 'wait') return refuse(fault('auth.too_many_failures', check).message, { wire: 'UNAVAILABLE' });
+  if (check.kind === 'refused') return refuse(unauthorized(shared, hello));
+  const principal: Principal = { workspaceId, actor: `token:${hello.client.id}`, role, scopes, bySharedSecret: shared.ok };
+  if (!device) return { kind: 'welcomed', id, params: hello, principal };
+
+  const { id: clientId, mode, platform, displayName } = hello.client;
+  const about = {
+    clientId,
+    clientMode: mode,
+    platform,
+    ...(displayName !== undefined && { displayName }),
+    ...(address !== undefined && { remoteIp: address }),
+  };
+  const asked = { workspaceId, deviceId: device.id, role, publicKey: device.publicKey, about, scopes };
+  const isGranted = grant !== null && !grant.revoked && scopes.every((scope) => grant?.scopes.includes(scope));
+  if (!isGranted) {
+    // Only the shared secret on this very machine pairs or widens without being asked, and never what somebody revoked.
+    if (!local || !shared.ok || grant?.revoked) {
+      const { requestId } = await store.call(requestPairing, { ...asked, requestId: newUuid() });
+      return refuse('pairing required', { wire: 'NOT_PAIRED', details: { requestId } });
+    }
+    grant = await store.call(pairDevice, { ...asked, actor: `device:${device.id}` });
+  } else if (!shared.ok) {
+    // For people who look at the list of devices: nobody waits for it.
+    store
+      .call(noteTokenUse, { workspaceId, deviceId: device.id, role })
+      .catch((error: unknown) => world.log.debug({ error: messageOf(error) }, 'a token use was not noted'));
   }
   return {
     kind: 'welcomed',
     id,
     params: hello,
-    principal: { workspaceId: world.workspaceId, actor: `device:${device.id}`, role, scopes: wanted },
-    ...(grant && { auth: { deviceToken: tokenOf(grant.generation), role, scopes: grant.scopes, issuedAtMs: grant.issuedAt } }),
+    principal: { ...principal, actor: `device:${device.id}`, deviceId: device.id },
+    ...(grant && { auth: { deviceToken: world.deviceToken(device.id, role, grant.generation), role, scopes: grant.scopes, issuedAtMs: grant.issuedAt } }),
   };
 }
 

@@ -1,13 +1,17 @@
 // Methods under the names and shapes of existing clients: agent (answers twice), agent.wait, chat.send, chat.abort.
 
 import { z } from 'zod';
+import { agentIds } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { isTerminal, type RunOutcome, type RunState, type RunView } from '../../domain/run.ts';
+import { sessionOf } from '../../features/chat/methods.ts';
+import { carryOutCommand, patchSession } from '../../features/chat/ops.ts';
 import { abort, submit } from '../../features/runs/methods.ts';
-import { getRun } from '../../features/runs/ops.ts';
+import { NEVER_MS, waitForEnd } from '../../features/runs/wait.ts';
 import { resolveKey } from '../../features/sessions/methods.ts';
 import { getSession } from '../../features/sessions/ops.ts';
 import { type AnyMethod, type LaterReply, type MethodContext, method } from '../../ports/method.ts';
+import { commandIn } from './commands.ts';
 import type { RunEvents } from './run-events.ts';
 
 const Payload = z.record(z.string(), z.unknown());
@@ -16,7 +20,11 @@ const name = z.string().min(1);
 const key = name.max(512);
 const Attachment = z.strictObject({ type: text.optional(), mimeType: text.optional(), fileName: text.optional(), content: z.unknown().optional() });
 const STOP_WORDS = new Set(['/stop', 'stop', 'esc', 'abort', 'wait', 'exit', 'interrupt']);
-const NEVER_MS = 2 ** 31 - 1;
+export const CHANNELS: ReadonlySet<string> = new Set(
+  'last webchat whatsapp telegram discord googlechat slack signal imessage nostr msteams mattermost nextcloud-talk matrix bluebubbles line zalo zalouser tlon'.split(
+    ' ',
+  ),
+);
 
 /** @param events remembers under which session name a client asked */
 export function protocolMethods(events: Pick<RunEvents, 'alias'>): readonly AnyMethod[] {
@@ -50,12 +58,19 @@ export function protocolMethods(events: Pick<RunEvents, 'alias'>): readonly AnyM
       spawnedBy: text.optional(),
     }),
     output: Payload,
-    run: async (context, { message, agentId, to, sessionId, sessionKey, timeout, lane, extraSystemPrompt, idempotencyKey, attachments }) => {
+    run: async (context, input) => {
+      const { message, agentId, to, sessionId, sessionKey, timeout, lane, thinking, extraSystemPrompt, idempotencyKey, attachments, channel, replyChannel } =
+        input;
+      const refuse = (problem: string) => fault('request.invalid', { method: 'agent', problem });
+      for (const named of [channel, replyChannel]) if (named && !CHANNELS.has(named)) throw refuse(`unknown channel: ${named}`);
+      if (agentId && !agentIds(context.gateway.config().config).includes(agentId)) throw refuse(`unknown agent id "${agentId}"`);
       if (!agentId && !to && !sessionId && !sessionKey) throw fault('agent.no_session');
       if (sessionKey) events.alias(idempotencyKey, sessionKey);
+      await nameSession(context, input);
       const { run } = await submit(context, {
         message,
         runKey: idempotencyKey,
+        ...(thinking && { thinking }),
         ...(agentId !== undefined && { agentId }),
         ...(sessionKey !== undefined && { sessionKey }),
         ...(sessionId !== undefined && { sessionId }),
@@ -84,16 +99,24 @@ export function protocolMethods(events: Pick<RunEvents, 'alias'>): readonly AnyM
       idempotencyKey: key,
     }),
     output: Payload,
-    run: async (context, { sessionKey, message, attachments, timeoutMs, idempotencyKey }) => {
+    run: async (context, { sessionKey, message, attachments, thinking, timeoutMs, idempotencyKey }) => {
+      let text = message;
       if (STOP_WORDS.has(message.trim().toLowerCase())) {
         const runIds = await abort(context, { sessionKey: resolveKey(context, sessionKey) }, 'stop');
         return { ok: true, aborted: runIds.length > 0, runIds };
       }
       events.alias(idempotencyKey, sessionKey);
+      const command = commandIn(message);
+      if (command) {
+        const answered = await answerCommand(context, { sessionKey, message, idempotencyKey }, command);
+        if (answered.rest === undefined) return { runId: idempotencyKey, status: answered.created ? 'started' : 'ok' };
+        text = answered.rest;
+      }
       const { run, created } = await submit(context, {
-        message,
+        message: text,
         sessionKey,
         runKey: idempotencyKey,
+        ...(thinking && { thinking }),
         ...(timeoutMs && { timeoutSeconds: timeoutMs / 1000 }),
         ...(attachments && { attachments: toImages(attachments) }),
       });
@@ -136,11 +159,29 @@ export function protocolMethods(events: Pick<RunEvents, 'alias'>): readonly AnyM
   return [agent, chatSend, chatAbort, agentWait];
 }
 
-async function waitForEnd({ store, workspaceId, gateway }: MethodContext, runKey: string, timeoutMs: number): Promise<RunView | null> {
-  const ended = gateway.whenEnded(runKey, timeoutMs); // listening before looking: an end in between is not missed
-  const run = await store.call(getRun, { workspaceId, runKey });
-  if (run && isTerminal(run.state)) return run;
-  return (await ended) ? store.call(getRun, { workspaceId, runKey }) : run;
+/** Label and parent that an order may give to its session. */
+async function nameSession(
+  context: MethodContext,
+  { sessionKey, label, spawnedBy }: { sessionKey?: string | undefined; label?: string | undefined; spawnedBy?: string | undefined },
+) {
+  if (!sessionKey || (!label && !spawnedBy)) return;
+  await context.store.call(patchSession, { ...sessionOf(context, sessionKey), patch: { label: label || undefined, spawnedBy: spawnedBy || undefined } });
+}
+
+interface SentCommand {
+  readonly sessionKey: string;
+  readonly message: string;
+  readonly idempotencyKey: string;
+}
+
+/** Carries the command out once, whatever is sent how often. What follows a command that begins anew goes to the agent under the client's key. */
+async function answerCommand(context: MethodContext, { sessionKey, message, idempotencyKey }: SentCommand, command: NonNullable<ReturnType<typeof commandIn>>) {
+  const session = sessionOf(context, sessionKey);
+  const { effect, reply, rest } = await command(context, session.key);
+  const runKey = rest === undefined ? idempotencyKey : `${idempotencyKey}#command`;
+  const { created, live } = await context.store.call(carryOutCommand, { ...session, runKey, command: message, effect, reply });
+  context.gateway.abortLive(live);
+  return { created, rest };
 }
 
 async function finalReply(context: MethodContext, runKey: string): Promise<LaterReply> {
@@ -153,7 +194,7 @@ async function finalReply(context: MethodContext, runKey: string): Promise<Later
 
 async function finalPayload({ store, workspaceId }: MethodContext, { runKey, sessionKey, state, outcome, startedAt, endedAt }: RunView) {
   if (state !== 'succeeded' && state !== 'cancelled') return { runId: runKey, status: 'error', summary: `Error: ${outcome?.error?.message ?? state}` };
-  const session = await store.call(getSession, { workspaceId, key: sessionKey });
+  const session = sessionKey === null ? null : await store.call(getSession, { workspaceId, key: sessionKey });
   const said = outcome?.text ?? '';
   return {
     runId: runKey,
@@ -163,7 +204,7 @@ async function finalPayload({ store, workspaceId }: MethodContext, { runKey, ses
       payloads: said === '' ? [] : [{ text: said, mediaUrl: null }],
       meta: {
         durationMs: (endedAt ?? 0) - (startedAt ?? 0),
-        agentMeta: { sessionId: session?.incarnation ?? '', provider: outcome?.provider ?? '', model: outcome?.model ?? '', usage: wireUsage(outcome) },
+        agentMeta: { sessionId: session?.id ?? '', provider: outcome?.provider ?? '', model: outcome?.model ?? '', usage: wireUsage(outcome) },
         aborted: state === 'cancelled',
       },
     },

@@ -8,9 +8,12 @@ import type { Clock } from '../../kit/clock.ts';
 export type PresenceEntry = Readonly<Record<string, unknown>>;
 
 const MAX_GONE = 20;
+const MAX_TOLD = 100;
+const NOTED = new Set('deviceId instanceId host ip mode version platform deviceFamily modelIdentifier lastInputSeconds reason roles scopes tags'.split(' '));
 
 export function createPresence({ clock, version }: { readonly clock: Clock; readonly version: string }) {
   const here = new Map<string, PresenceEntry>();
+  const told = new Map<string, PresenceEntry>();
   let gone: PresenceEntry[] = [];
   let revision = 1;
   const ip = Object.values(networkInterfaces())
@@ -31,7 +34,7 @@ export function createPresence({ clock, version }: { readonly clock: Clock; read
   });
   return {
     revision: () => revision,
-    list: (): readonly PresenceEntry[] => [self(), ...here.values(), ...gone],
+    list: (): readonly PresenceEntry[] => [self(), ...here.values(), ...told.values(), ...gone],
     join: (connId: string, { client, device }: ConnectParams, { role, scopes }: Principal) => {
       revision += 1;
       here.set(connId, {
@@ -46,6 +49,16 @@ export function createPresence({ clock, version }: { readonly clock: Clock; read
         ts: clock.now(),
         text: `Node: ${client.displayName ?? client.id} · mode ${client.mode}`,
       });
+    },
+    /** What a device tells of itself, under its own id. */
+    note: (text: string, facts: Readonly<Record<string, unknown>>) => {
+      revision += 1;
+      const named = facts['deviceId'] ?? facts['instanceId'] ?? facts['host'] ?? text;
+      const known = Object.fromEntries(Object.entries(facts).filter(([key]) => NOTED.has(key)));
+      told.delete(String(named));
+      told.set(String(named), { ...known, text, reason: known['reason'] ?? 'system-event', ts: clock.now() });
+      const [oldest] = told.keys();
+      if (told.size > MAX_TOLD && oldest !== undefined) told.delete(oldest);
     },
     leave: (connId: string) => {
       const entry = here.get(connId);

@@ -2,6 +2,7 @@
 
 import type { RunEnded, SealedEvent } from '../../domain/event.ts';
 import type { WorkerToGateway } from '../../domain/worker-frame.ts';
+import { injectedMessage } from '../../features/sessions/views.ts';
 import type { Clock } from '../../kit/clock.ts';
 
 type Broadcast = (event: string, payload: unknown, options: { readonly dropIfSlow: boolean }) => void;
@@ -56,10 +57,11 @@ export function createRunEvents({ broadcast, clock }: { readonly broadcast: Broa
   };
 
   /** Tool calls begin a new answer: what was streamed before them is a finished message of its own. */
-  const onTool = ({ runKey, sessionKey, phase, name, callId, detail, isError }: ToolPhase) => {
+  const onTool = ({ runKey, sessionKey, phase, name, callId, detail, isError, quiet }: ToolPhase) => {
     const state = follows.get(runKey);
     if (!state) return;
     if (phase === 'start') state.text = '';
+    if (quiet) return;
     const data = phase === 'start' ? { phase, name, toolCallId: callId, args: detail } : { phase, name, toolCallId: callId, result: detail, isError };
     agent(runKey, sessionKey, state, 'tool', data, true);
   };
@@ -81,8 +83,9 @@ export function createRunEvents({ broadcast, clock }: { readonly broadcast: Broa
     }
   };
 
-  const end = (runKey: string, sessionKey: string, state: Follow, { state: outcome, text, error, stopReason }: RunEnded, at: number) => {
-    if (outcome === 'succeeded') {
+  const end = (runKey: string, sessionKey: string, state: Follow, { run, state: outcome, text, error, stopReason }: RunEnded, at: number) => {
+    if (run === 'command') chat(runKey, sessionKey, state, { state: 'final', message: injectedMessage(text, at) });
+    else if (outcome === 'succeeded') {
       if (text !== state.text)
         agent(runKey, sessionKey, state, 'assistant', { text, delta: text.startsWith(state.text) ? text.slice(state.text.length) : text });
       agent(runKey, sessionKey, state, 'lifecycle', { phase: 'end', endedAt: at });

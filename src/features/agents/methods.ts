@@ -2,8 +2,11 @@
 
 import { z } from 'zod';
 import { agentIds, defaultAgentId } from '../../domain/config.ts';
+import { fault } from '../../domain/fault-codes.ts';
 import { modelChain } from '../../domain/model.ts';
+import { agentIdOf } from '../../domain/session.ts';
 import { method } from '../../ports/method.ts';
+import { resolveKey } from '../sessions/methods.ts';
 
 const NoInput = z.strictObject({});
 
@@ -24,6 +27,22 @@ export const agentsList = method({
         return { id, ...(name !== undefined && { name }), ...(identity && { identity }) };
       }),
     };
+  },
+});
+
+export const agentIdentity = method({
+  name: 'agent.identity.get',
+  scope: 'operator.read',
+  about: 'Name and avatar of an agent, as its configuration says.',
+  input: z.strictObject({ agentId: z.string().optional(), sessionKey: z.string().optional() }),
+  output: z.object({ agentId: z.string(), name: z.string(), avatar: z.string() }),
+  run: async (context, { agentId: asked, sessionKey }) => {
+    const { config } = context.gateway.config();
+    const agentId = asked ?? (sessionKey === undefined ? undefined : agentIdOf(resolveKey(context, sessionKey))) ?? defaultAgentId(config);
+    if (!agentIds(config).includes(agentId)) throw fault('agent.unknown', { agentId });
+    const { name: plain, identity } = config.agents.list.find((agent) => agent.id === agentId) ?? {};
+    const name = identity?.name ?? plain ?? 'Assistant';
+    return { agentId, name, avatar: identity?.avatar ?? identity?.emoji ?? name.slice(0, 1).toUpperCase() };
   },
 });
 

@@ -2,18 +2,18 @@
 
 import { z } from 'zod';
 import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
+import { ACK_MAX_CHARS, HEARTBEAT_MS, HEARTBEAT_PROMPT } from '../../domain/heartbeat.ts';
 import { modelChain } from '../../domain/model.ts';
 import { sessionKind } from '../../domain/session.ts';
 import { type MethodContext, method, PreparedJson } from '../../ports/method.ts';
 import type { SessionTable } from '../../ports/tables.ts';
 import { laneLoads } from '../runs/ops.ts';
 import { listSessions } from '../sessions/ops.ts';
+import { pendingSystemEvents } from '../sessions/system-events.ts';
 
 const NoInput = z.strictObject({});
 const Anything = z.record(z.string(), z.unknown());
 const RECENT = 5;
-const HEARTBEAT_PROMPT = 'Look at HEARTBEAT.md in the workspace if there is one and do what it says. When nothing needs attention, answer HEARTBEAT_OK.';
-const HEARTBEAT_MS = 1_800_000;
 
 export const health = method({
   name: 'health',
@@ -43,7 +43,7 @@ export async function healthBody({ store, workspaceId, gateway, clock }: Pick<Me
     agents: agentIds(config).map((agentId) => ({
       agentId,
       isDefault: agentId === defaultAgentId(config),
-      heartbeat: { enabled: false, every: '30m', everyMs: HEARTBEAT_MS, prompt: HEARTBEAT_PROMPT, target: 'last', ackMaxChars: 300 },
+      heartbeat: { enabled: false, every: '30m', everyMs: HEARTBEAT_MS, prompt: HEARTBEAT_PROMPT, target: 'last', ackMaxChars: ACK_MAX_CHARS },
       sandbox: gateway.sandbox(agentId),
       sessions: { ...sessions, path: sessionsPath(gateway.stateDir, agentId) },
     })),
@@ -79,7 +79,7 @@ export const status = method({
         agents: agentIds(config).map((agentId) => ({ agentId, enabled: false, every: '30m', everyMs: HEARTBEAT_MS })),
       },
       channelSummary: [],
-      queuedSystemEvents: [],
+      queuedSystemEvents: (await store.call(pendingSystemEvents, { workspaceId })).map(({ text }) => text),
       sessions: {
         paths: agentIds(config).map((agentId) => sessionsPath(gateway.stateDir, agentId)),
         count: total,
@@ -101,7 +101,7 @@ function statusRow(row: SessionTable, config: Config, now: number) {
     agentId: row.agent_id,
     key: row.key,
     kind: sessionKind(row.key),
-    sessionId: row.incarnation,
+    sessionId: row.id,
     updatedAt: row.updated_at,
     age: now - row.updated_at,
     systemSent: row.last_seq > 0,
@@ -112,7 +112,7 @@ function statusRow(row: SessionTable, config: Config, now: number) {
     percentUsed: Math.round((100 * used) / contextTokens),
     model: row.last_model ?? '',
     contextTokens,
-    flags: [`id:${row.incarnation}`],
+    flags: [`id:${row.id}`],
   };
 }
 

@@ -3,32 +3,45 @@
 import { sql } from 'kysely';
 import { fault } from '../../domain/fault-codes.ts';
 import { LEASE_MS, type RunInput, type RunOutcome, type TerminalState } from '../../domain/run.ts';
+import type { SessionSettings } from '../../domain/session-settings.ts';
 import type { EntryBody } from '../../domain/transcript.ts';
 import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { appendEntries } from '../sessions/ops.ts';
+import { tellSystemEvents } from '../sessions/system-events.ts';
 import { appendRunEvent, endRun, outcomeWithoutAnswer, queued, runById, running, settleDeadAttempt, waiting } from './rows.ts';
 
-/** A claimed run, with all a worker needs to begin. */
-export interface Assignment {
+interface Claimed {
   readonly workspaceId: string;
   readonly runId: string;
   readonly runKey: string;
   readonly fence: number;
-  readonly sessionId: string;
-  readonly sessionKey: string;
-  readonly incarnation: string;
   readonly agentId: string;
   readonly input: RunInput;
-  readonly modelOverride: string | null;
-  /** Sequence of the run's own user message. */
-  readonly userSeq: number;
-  /** Last sequence of the session's log at the claim. */
-  readonly lastSeq: number;
   readonly deadlineAt: number;
   readonly timeoutMs: number;
   readonly attempt: number;
 }
+
+/** A claimed turn of a conversation, with all a worker needs to begin. */
+export interface TurnAssignment extends Claimed {
+  readonly work: 'turn';
+  readonly sessionId: string;
+  readonly sessionKey: string;
+  readonly settings: SessionSettings;
+  readonly modelOverride: string | null;
+  /** First sequence of the log that the model is shown. */
+  readonly contextFrom: number;
+  /** Last sequence of the session's log at the claim. */
+  readonly lastSeq: number;
+}
+
+/** A claimed call of one tool, without a model. */
+export interface ToolAssignment extends Claimed {
+  readonly work: 'tool';
+}
+
+export type Assignment = TurnAssignment | ToolAssignment;
 
 const lanes = statement<{ workspaceId: string }>()((db, p) => db.selectFrom('lane').select(['name', 'slots']).where('workspace_id', '=', p.workspaceId));
 const countActive = statement<{ workspaceId: string; lane: string }>()((db, p) =>
@@ -51,7 +64,12 @@ const claimable = statement<{ workspaceId: string; lane: string; now: number; li
     .where((row) =>
       row.not(
         row.exists(
-          row.selectFrom('run as busy').select('busy.id').whereRef('busy.session_id', '=', 'r.session_id').where('busy.state', 'in', [running, waiting]),
+          row
+            .selectFrom('run as busy')
+            .select('busy.id')
+            .whereRef('busy.workspace_id', '=', 'r.workspace_id')
+            .whereRef('busy.session_key', '=', 'r.session_key')
+            .where('busy.state', 'in', [running, waiting]),
         ),
       ),
     )
@@ -61,7 +79,8 @@ const claimable = statement<{ workspaceId: string; lane: string; now: number; li
           row
             .selectFrom('run as earlier')
             .select('earlier.id')
-            .whereRef('earlier.session_id', '=', 'r.session_id')
+            .whereRef('earlier.workspace_id', '=', 'r.workspace_id')
+            .whereRef('earlier.session_key', '=', 'r.session_key')
             .where('earlier.state', '=', queued)
             .where(sql<boolean>`(earlier.queued_at, earlier.id) < (r.queued_at, r.id)`),
         ),
@@ -101,7 +120,7 @@ const insertAttempt = statement<{ id: string; runId: string; workspaceId: string
   }),
 );
 const sessionOfRun = statement<{ id: string }>()((db, p) =>
-  db.selectFrom('session').select(['incarnation', 'last_seq', 'model_override']).where('id', '=', p.id),
+  db.selectFrom('session').select(['id', 'key', 'last_seq', 'model_override', 'settings', 'context_from']).where('id', '=', p.id),
 );
 const extendLease = statement<{ id: string; fence: number; until: number }>()((db, p) =>
   db
@@ -147,32 +166,38 @@ export const claimRuns = txOp(
 
 function* beginAttempt(tx: Tx, run: RunTable, workerId: string): OpSteps<Assignment> {
   const input = JSON.parse(run.input) as RunInput; // written by submitRun
-  let userSeq = run.user_seq;
-  if (userSeq === null) {
-    const { message: text, attachments } = input;
-    userSeq = yield* appendEntries(tx, run.session_id, run.id, [{ kind: 'user', text, ...(attachments && { attachments }) }]);
-    yield* tx.run(setUserSeq, { id: run.id, seq: userSeq });
+  if (run.session_id !== null && run.user_seq === null) {
+    const { message, attachments } = input;
+    const news = yield* tellSystemEvents(tx, { workspaceId: run.workspace_id, sessionKey: run.session_key ?? '', runId: run.id });
+    const text = news === '' ? message : `${news}\n\n${message}`;
+    const seq = yield* appendEntries(tx, run.session_id, run.id, [{ kind: 'user', text, ...(attachments && { attachments }) }]);
+    yield* tx.run(setUserSeq, { id: run.id, seq });
   }
-  const session = yield* tx.one(sessionOfRun, { id: run.session_id });
   const attempt = Math.ceil(run.fence / 2);
   yield* tx.run(insertAttempt, { id: tx.newId('att'), runId: run.id, workspaceId: run.workspace_id, fence: run.fence, workerId, now: tx.now });
   yield* appendRunEvent(tx, run, `worker:${workerId}`, { kind: 'run.started', attempt, worker: workerId });
-  return {
+  const claimed: Claimed = {
     workspaceId: run.workspace_id,
     runId: run.id,
     runKey: run.client_key,
     fence: run.fence,
-    sessionId: run.session_id,
-    sessionKey: run.session_key,
-    incarnation: session?.incarnation ?? run.session_id,
     agentId: run.agent_id,
     input,
-    modelOverride: session?.model_override ?? null,
-    userSeq,
-    lastSeq: session?.last_seq ?? userSeq,
     deadlineAt: run.deadline_at ?? tx.now + run.timeout_ms,
     timeoutMs: run.timeout_ms,
     attempt,
+  };
+  const session = run.session_id === null ? undefined : yield* tx.one(sessionOfRun, { id: run.session_id });
+  if (!session) return { ...claimed, work: 'tool' };
+  return {
+    ...claimed,
+    work: 'turn',
+    sessionId: session.id,
+    sessionKey: session.key,
+    settings: JSON.parse(session.settings) as SessionSettings, // written by patchSession
+    modelOverride: session.model_override,
+    contextFrom: session.context_from,
+    lastSeq: session.last_seq,
   };
 }
 
@@ -203,12 +228,17 @@ function* heldRun(tx: Tx, { runId, fence }: Held): OpSteps<RunTable> {
   return run;
 }
 
+function sessionIdOf({ session_id, id }: RunTable): string {
+  if (session_id === null) throw new Error(`run ${id} has no session to write to`);
+  return session_id;
+}
+
 /** Appends finished steps to the transcript. Returns the sequence of the first entry. */
 export const recordStep = txOp(
   'runs.record',
   function* (tx, { entries, ...held }: Held & { entries: readonly EntryBody[] }): OpSteps<number> {
     const run = yield* heldRun(tx, held);
-    const first = yield* appendEntries(tx, run.session_id, run.id, entries);
+    const first = yield* appendEntries(tx, sessionIdOf(run), run.id, entries);
     yield* appendRunEvent(tx, run, `worker:${run.worker_id ?? ''}`, { kind: 'run.step', entries: entries.map(({ kind }, i) => ({ seq: first + i, kind })) });
     return first;
   },
@@ -226,7 +256,7 @@ export const finishRun = txOp(
   'runs.finish',
   function* (tx, { state, outcome, entries, ...held }: Finish): OpSteps<number> {
     const run = yield* heldRun(tx, held);
-    const first = entries.length > 0 ? yield* appendEntries(tx, run.session_id, run.id, entries) : 0;
+    const first = entries.length > 0 ? yield* appendEntries(tx, sessionIdOf(run), run.id, entries) : 0;
     const end = run.abort_reason === null ? { state, outcome } : { state: 'cancelled' as const, outcome: { ...outcome, stopReason: run.abort_reason } };
     yield* endRun(tx, run, { ...end, attempt: 'done', actor: `worker:${run.worker_id ?? ''}` });
     return first;

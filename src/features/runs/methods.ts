@@ -9,7 +9,7 @@ import { agentIdOf } from '../../domain/session.ts';
 import { newUuid } from '../../kit/id.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
 import { resolveKey } from '../sessions/methods.ts';
-import { findSessionByIncarnation } from '../sessions/ops.ts';
+import { getSessionById } from '../sessions/ops.ts';
 import { abortRuns, getRun, listRuns, submitRun } from './ops.ts';
 
 const RunAnswer = z.custom<RunView>();
@@ -25,6 +25,7 @@ export const SubmitInput = z.strictObject({
   model: z.string().optional(),
   lane: z.string().optional(),
   timeoutSeconds: z.number().min(0).optional(),
+  thinking: z.string().optional(),
   extraSystemPrompt: z.string().optional(),
   attachments: z.array(z.strictObject({ mimeType: z.string().regex(/^image\//), data: z.string().max(MAX_IMAGE_CHARS) })).optional(),
 });
@@ -59,6 +60,7 @@ export async function submit(context: MethodContext, input: z.infer<typeof Submi
       message: input.message,
       ...(input.attachments && { attachments: input.attachments }),
       ...(input.model !== undefined && { model: input.model }),
+      ...(input.thinking !== undefined && { thinking: input.thinking }),
       ...(input.extraSystemPrompt !== undefined && { extraSystemPrompt: input.extraSystemPrompt }),
     },
   });
@@ -67,7 +69,7 @@ export async function submit(context: MethodContext, input: z.infer<typeof Submi
 async function keyFor(context: MethodContext, { sessionKey, sessionId, agentId }: z.infer<typeof SubmitInput>): Promise<string> {
   if (sessionKey !== undefined && sessionKey !== '') return resolveKey(context, sessionKey, agentId);
   if (sessionId !== undefined) {
-    const session = await context.store.call(findSessionByIncarnation, { workspaceId: context.workspaceId, incarnation: sessionId });
+    const session = await context.store.call(getSessionById, { workspaceId: context.workspaceId, id: sessionId });
     if (!session) throw fault('session.not_found', { key: sessionId });
     return session.key;
   }

@@ -1,8 +1,10 @@
 // Asking for runs, looking at them, stopping them.
 
+import { fault } from '../../domain/fault-codes.ts';
 import type { LaneName } from '../../domain/lane.ts';
-import { isTerminal, type RunInput, type RunView } from '../../domain/run.ts';
-import { type OpSteps, readOp, statement, txOp } from '../../ports/store.ts';
+import { isTerminal, type RunInput, type RunKind, type RunView } from '../../domain/run.ts';
+import type { SessionSettings } from '../../domain/session-settings.ts';
+import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { ensureSession } from '../sessions/ops.ts';
 import { appendRunEvent, endRun, outcomeWithoutAnswer, queued, running, viewRun, waiting } from './rows.ts';
@@ -12,7 +14,9 @@ export interface RunRequest {
   readonly actor: string;
   /** The client's key. The same key twice is the same run. */
   readonly runKey: string;
-  readonly sessionKey: string;
+  readonly kind?: RunKind;
+  /** Null for work that belongs to no conversation. */
+  readonly sessionKey: string | null;
   readonly agentId: string;
   readonly lane: LaneName;
   readonly priority: number;
@@ -27,13 +31,14 @@ const runByKey = statement<{ workspaceId: string; runKey: string }>()((db, p) =>
     .where('workspace_id', '=', p.workspaceId)
     .where((row) => row.or([row('client_key', '=', p.runKey), row('id', '=', p.runKey)])),
 );
-const insertRun = statement<Omit<RunRequest, 'input'> & { id: string; sessionId: string; input: string; now: number }>()((db, p) =>
+const insertRun = statement<Omit<RunRequest, 'input'> & { id: string; kind: RunKind; sessionId: string | null; input: string; now: number }>()((db, p) =>
   db
     .insertInto('run')
     .values({
       id: p.id,
       workspace_id: p.workspaceId,
       client_key: p.runKey,
+      kind: p.kind,
       session_id: p.sessionId,
       session_key: p.sessionKey,
       agent_id: p.agentId,
@@ -59,16 +64,15 @@ const insertRun = statement<Omit<RunRequest, 'input'> & { id: string; sessionId:
     .onConflict((clash) => clash.columns(['workspace_id', 'client_key']).doNothing())
     .returningAll(),
 );
-const openRunsOfSession = statement<{ workspaceId: string; sessionKey: string }>()((db, p) =>
+export const openRunsOfSession = statement<{ workspaceId: string; sessionKey: string }>()((db, p) =>
   db
     .selectFrom('run')
-    .innerJoin('session', 'session.id', 'run.session_id')
-    .selectAll('run')
-    .where('session.workspace_id', '=', p.workspaceId)
-    .where('session.key', '=', p.sessionKey)
-    .where('run.state', 'in', [queued, running, waiting])
-    .orderBy('run.queued_at')
-    .orderBy('run.id'),
+    .selectAll()
+    .where('workspace_id', '=', p.workspaceId)
+    .where('session_key', '=', p.sessionKey)
+    .where('state', 'in', [queued, running, waiting])
+    .orderBy('queued_at')
+    .orderBy('id'),
 );
 const requestAbort = statement<{ id: string; reason: string }>()((db, p) =>
   db.updateTable('run').set({ abort_reason: p.reason }).where('id', '=', p.id).where('abort_reason', 'is', null),
@@ -107,18 +111,24 @@ const setLane = statement<{ workspaceId: string; name: string; slots: number }>(
 );
 
 /** Queues a run and its session in one step. Asked again with the same key it answers the run there is. */
-export const submitRun = txOp('runs.submit', function* (tx, request: RunRequest): OpSteps<{ run: RunView; created: boolean }> {
-  const { workspaceId, runKey, sessionKey, agentId, input } = request;
+export const submitRun = txOp('runs.submit', function* (tx, request: RunRequest): OpSteps<Submitted> {
+  return yield* enqueueRun(tx, request);
+});
+
+export interface Submitted {
+  readonly run: RunView;
+  readonly created: boolean;
+}
+
+/** The same, as a part of another op. */
+export function* enqueueRun(tx: Tx, request: RunRequest): OpSteps<Submitted> {
+  const { workspaceId, runKey, sessionKey, agentId, kind = 'turn', input } = request;
   const existing = yield* tx.one(runByKey, { workspaceId, runKey });
   if (existing) return { run: viewRun(existing), created: false };
-  const session = yield* ensureSession(tx, { workspaceId, key: sessionKey, agentId });
-  const run = yield* tx.one(insertRun, {
-    ...request,
-    id: tx.newId('run'),
-    sessionId: session.id,
-    input: JSON.stringify(input),
-    now: tx.now,
-  });
+  const session = sessionKey === null ? undefined : yield* ensureSession(tx, { workspaceId, key: sessionKey, agentId });
+  if (kind === 'turn' && session && (JSON.parse(session.settings) as SessionSettings).sendPolicy === 'deny') throw fault('session.send_blocked'); // written by chat/ops
+  const row = { ...request, kind, id: tx.newId('run'), sessionId: session?.id ?? null, input: JSON.stringify(input), now: tx.now };
+  const run = yield* tx.one(insertRun, row);
   if (!run) {
     const other = yield* tx.one(runByKey, { workspaceId, runKey });
     if (!other) throw new Error(`run ${runKey} was not stored`);
@@ -126,7 +136,7 @@ export const submitRun = txOp('runs.submit', function* (tx, request: RunRequest)
   }
   yield* appendRunEvent(tx, run, request.actor, { kind: 'run.queued', lane: request.lane });
   return { run: viewRun(run), created: true };
-});
+}
 
 export interface AbortRequest {
   readonly workspaceId: string;
@@ -156,6 +166,12 @@ export const abortRuns = txOp('runs.abort', function* (tx, { workspaceId, actor,
     if (run && sessionKey !== undefined && run.session_key !== sessionKey) return { runKeys: [], live: [], elsewhere: true };
     open = run && !isTerminal(run.state) ? [run] : [];
   }
+  const live = yield* stopRuns(tx, open, actor, reason);
+  return { runKeys: open.map((run) => run.client_key), live, elsewhere: false };
+});
+
+/** Ends what is queued or waits, and asks for the end of what runs. Answers the ids of those a worker must be told about. */
+export function* stopRuns(tx: Tx, open: readonly RunTable[], actor: string, reason: string): OpSteps<string[]> {
   const live: string[] = [];
   for (const run of open) {
     if (run.state === 'running') {
@@ -167,8 +183,8 @@ export const abortRuns = txOp('runs.abort', function* (tx, { workspaceId, actor,
       yield* endRun(tx, run, { state: 'cancelled', attempt: 'operator', outcome, actor });
     }
   }
-  return { runKeys: open.map((run) => run.client_key), live, elsewhere: false };
-});
+  return live;
+}
 
 /** By the client's key or by id. */
 export const getRun = readOp('runs.get', function* (tx, args: { workspaceId: string; runKey: string }): OpSteps<RunView | null> {

@@ -2,12 +2,13 @@
 
 import { sql } from 'kysely';
 import type { EventBody } from '../../domain/event.ts';
-import type { AttemptEnd, RunOutcome, RunView, TerminalState } from '../../domain/run.ts';
+import type { AttemptEnd, RunInput, RunOutcome, RunView, TerminalState } from '../../domain/run.ts';
 import { decideAfterAttempt } from '../../domain/run.ts';
 import { NO_USAGE } from '../../domain/transcript.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { appendEvent } from '../events/ops.ts';
+import { noteSystemEvent } from '../sessions/system-events.ts';
 
 export const queued = sql.lit('queued' as const);
 export const running = sql.lit('running' as const);
@@ -75,24 +76,40 @@ export function* endRun(tx: Tx, run: RunTable, { state, attempt, outcome, actor 
   const { text, error, stopReason, usage, provider, model } = outcome;
   yield* tx.run(endRow, { id: run.id, state, outcome: JSON.stringify(outcome), now: tx.now });
   yield* tx.run(endAttempt, { runId: run.id, ended: attempt, now: tx.now });
-  yield* tx.run(touchSession, {
-    id: run.session_id,
-    now: tx.now,
-    aborted: state === 'cancelled' ? 1 : 0,
-    input: usage.input,
-    output: usage.output,
-    context: usage.input + usage.cacheRead + usage.cacheWrite,
-    model: provider && model ? `${provider}/${model}` : null,
-  });
+  if (run.session_id !== null) {
+    yield* tx.run(touchSession, {
+      id: run.session_id,
+      now: tx.now,
+      aborted: state === 'cancelled' ? 1 : 0,
+      input: usage.input,
+      output: usage.output,
+      context: usage.input + usage.cacheRead + usage.cacheWrite,
+      model: provider && model ? `${provider}/${model}` : null,
+    });
+  }
+  const reported = run.kind === 'hook' ? yield* reportOutcome(tx, run, outcome) : undefined;
   yield* appendRunEvent(tx, run, actor, {
     kind: 'run.ended',
+    run: run.kind,
     state,
     text,
     stopReason,
     usage,
     ...(error && { error: error.message }),
     ...(run.started_at !== null && { startedAt: run.started_at }),
+    ...(reported && { reported }),
   });
+}
+
+const REPORT_CHARS = 8000;
+
+/** Tells a session what came of a hook, in the transaction that ends it. */
+function* reportOutcome(tx: Tx, run: RunTable, { text, error }: RunOutcome): OpSteps<RunInput['report']> {
+  const { report } = JSON.parse(run.input) as RunInput; // written by submitRun
+  if (!report) return undefined;
+  const told = error ? `${report.name} (error): ${error.message}` : `${report.name}: ${text}`;
+  yield* noteSystemEvent(tx, { workspaceId: run.workspace_id, sessionKey: report.sessionKey, text: told.slice(0, REPORT_CHARS) });
+  return report;
 }
 
 /** Settles a run whose attempt ended without an outcome: back into the queue, or to its end by the rules of domain/run. */
@@ -127,6 +144,7 @@ export function viewRun(run: RunTable): RunView {
   return {
     id: run.id,
     runKey: run.client_key,
+    kind: run.kind,
     sessionKey: run.session_key,
     agentId: run.agent_id,
     lane: run.lane,

@@ -1,34 +1,40 @@
-// What can be asked about sessions.
+// What can be asked about sessions. Reading changes nothing.
 
 import { z } from 'zod';
 import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
+import { fault } from '../../domain/fault-codes.ts';
 import { modelChain } from '../../domain/model.ts';
-import { canonicalSessionKey, sessionKind } from '../../domain/session.ts';
-import type { Entry } from '../../domain/transcript.ts';
+import { canonicalSessionKey } from '../../domain/session.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
 import type { Store } from '../../ports/store.ts';
-import { listSessions, readLatestEntries } from './ops.ts';
+import type { SessionTable } from '../../ports/tables.ts';
+import { getSession, getSessionById, listSessions, readLatestEntries, type SessionGist, sessionGist } from './ops.ts';
+import { sessionRow, settingsOf, toMessage } from './views.ts';
 
 const MAX_HISTORY_BYTES = 6 * 1024 * 1024;
 const MINUTE_MS = 60_000;
+const TITLE_CHARS = 60;
+const Payload = z.record(z.string(), z.unknown());
+
+const ListInput = z.strictObject({
+  limit: z.int().min(1).max(1000).optional(),
+  activeMinutes: z.int().min(1).optional().describe('Only sessions active within this many minutes.'),
+  includeGlobal: z.boolean().optional(),
+  includeUnknown: z.boolean().optional(),
+  includeDerivedTitles: z.boolean().optional().describe('Add a title made of the first message.'),
+  includeLastMessage: z.boolean().optional().describe('Add the beginning of the last message.'),
+  label: z.string().optional(),
+  spawnedBy: z.string().optional(),
+  agentId: z.string().optional(),
+  search: z.string().optional().describe('Part of a key, label or id.'),
+});
 
 export const sessionsList = method({
   name: 'sessions.list',
   scope: 'operator.read',
   about: 'Sessions, the latest first.',
-  input: z.strictObject({
-    limit: z.int().min(1).max(1000).optional(),
-    activeMinutes: z.int().min(1).optional().describe('Only sessions active within this many minutes.'),
-    includeGlobal: z.boolean().optional(),
-    includeUnknown: z.boolean().optional(),
-    includeDerivedTitles: z.boolean().optional(),
-    includeLastMessage: z.boolean().optional(),
-    label: z.string().optional(),
-    spawnedBy: z.string().optional(),
-    agentId: z.string().optional(),
-    search: z.string().optional(),
-  }),
-  output: z.record(z.string(), z.unknown()),
+  input: ListInput,
+  output: Payload,
   run: ({ store, workspaceId, gateway, clock }, input) =>
     answerSessions({ store, workspaceId, config: gateway.config().config, stateDir: gateway.stateDir, now: clock.now() }, input),
 });
@@ -41,59 +47,112 @@ interface SessionsWorld {
   readonly now: number;
 }
 
-interface SessionsQuery {
-  readonly limit?: number | undefined;
-  readonly activeMinutes?: number | undefined;
-  readonly agentId?: string | undefined;
-  readonly label?: string | undefined;
-  readonly search?: string | undefined;
-}
-
 /** The answer of sessions.list; the command line gives it from the file when no gateway runs. */
 export async function answerSessions(
   { store, workspaceId, config, stateDir, now }: SessionsWorld,
-  { limit = 200, activeMinutes, agentId, label, search }: SessionsQuery,
+  { limit = 200, activeMinutes, includeDerivedTitles, includeLastMessage, agentId, label, spawnedBy, search }: z.infer<typeof ListInput>,
 ) {
   const since = activeMinutes === undefined ? 0 : now - activeMinutes * MINUTE_MS;
-  const { rows } = await store.call(listSessions, { workspaceId, since, limit });
-  const shown = rows.filter(
-    (row) =>
-      (agentId === undefined || row.agent_id === agentId) && (label === undefined || row.label === label) && (search === undefined || row.key.includes(search)),
-  );
+  const filter = { agentId: agentId ?? null, label: label ?? null, spawnedBy: spawnedBy ?? null, search: search ?? null };
+  const { rows } = await store.call(listSessions, { workspaceId, since, limit, filter });
+  const gists = includeDerivedTitles || includeLastMessage ? await store.call(sessionGist, { ids: rows.map(({ id }) => id) }) : [];
   const primary = modelChain(config, defaultAgentId(config), null)[0];
-  const { contextTokens } = config.agents.defaults;
   return {
     ts: now,
     path: agentIds(config).length > 1 ? '(multiple)' : `${stateDir}/agents/${defaultAgentId(config)}/sessions/sessions.json`,
-    count: shown.length,
-    defaults: { modelProvider: primary?.provider ?? '', model: primary?.model ?? '', contextTokens },
-    sessions: shown.map((row) => {
-      const [modelProvider = '', ...model] = (row.last_model ?? '').split('/');
-      return {
-        key: row.key,
-        kind: sessionKind(row.key),
-        ...(row.label !== null && { label: row.label }),
-        chatType: 'direct',
-        updatedAt: row.updated_at,
-        sessionId: row.incarnation,
-        systemSent: row.last_seq > 0,
-        abortedLastRun: row.aborted_last_run === 1,
-        inputTokens: row.input_tokens,
-        outputTokens: row.output_tokens,
-        totalTokens: row.context_tokens,
-        ...(row.last_model !== null && { modelProvider, model: model.join('/') }),
-        contextTokens,
-      };
-    }),
+    count: rows.length,
+    defaults: { modelProvider: primary?.provider ?? '', model: primary?.model ?? '', contextTokens: config.agents.defaults.contextTokens },
+    sessions: rows.map((row, i) => ({ ...sessionRow(row, config), ...gistOf(gists[i], { includeDerivedTitles, includeLastMessage }) })),
   };
 }
+
+function gistOf(gist: SessionGist | undefined, wanted: Pick<z.infer<typeof ListInput>, 'includeDerivedTitles' | 'includeLastMessage'>) {
+  return {
+    ...(wanted.includeDerivedTitles && gist?.first != null && { derivedTitle: oneLine(gist.first, TITLE_CHARS) }),
+    ...(wanted.includeLastMessage && gist?.last != null && { lastMessagePreview: oneLine(gist.last, 120) }),
+  };
+}
+
+function oneLine(text: string, max: number): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length > max ? `${line.slice(0, max - 1)}…` : line;
+}
+
+export const sessionsPreview = method({
+  name: 'sessions.preview',
+  scope: 'operator.read',
+  about: 'The last lines of several sessions.',
+  input: z.strictObject({
+    keys: z.array(z.string().min(1)).min(1).max(64),
+    limit: z.int().min(1).max(100).optional(),
+    maxChars: z.int().min(20).max(2000).optional(),
+  }),
+  output: Payload,
+  run: async (context, { keys, limit = 12, maxChars = 240 }) => ({
+    ts: context.clock.now(),
+    previews: await Promise.all(keys.map((key) => previewOf(context, key, limit, maxChars))),
+  }),
+});
+
+async function previewOf(context: MethodContext, written: string, limit: number, maxChars: number) {
+  const key = resolveKey(context, written);
+  const { session, entries } = await context.store.call(readLatestEntries, { workspaceId: context.workspaceId, key, limit: limit * 2 });
+  if (!session) return { key: written, status: 'missing', items: [] };
+  const items = entries.flatMap(({ body }) => {
+    const text = body.text.replace(/\s+/g, ' ').trim().slice(0, maxChars);
+    if (text === '') return [];
+    return [{ role: body.kind === 'tool_result' ? 'tool' : body.kind === 'note' ? 'assistant' : body.kind, text }];
+  });
+  return { key: written, status: items.length === 0 ? 'empty' : 'ok', items: items.slice(-limit) };
+}
+
+export const sessionsResolve = method({
+  name: 'sessions.resolve',
+  scope: 'operator.admin',
+  about: 'The key of a session that is named by key, id or label.',
+  input: z.strictObject({
+    key: z.string().optional(),
+    sessionId: z.string().optional(),
+    label: z.string().optional(),
+    agentId: z.string().optional(),
+    spawnedBy: z.string().optional(),
+    includeGlobal: z.boolean().optional(),
+    includeUnknown: z.boolean().optional(),
+  }),
+  output: Payload,
+  run: async (context, { key, sessionId, label, agentId, spawnedBy }) => {
+    const { store, workspaceId } = context;
+    const fits = (session: SessionTable | null | undefined) =>
+      session && (agentId === undefined || session.agent_id === agentId) && (spawnedBy === undefined || session.spawned_by === spawnedBy) ? session : undefined;
+    if (key !== undefined) {
+      const session = fits(await store.call(getSession, { workspaceId, key: resolveKey(context, key, agentId) }));
+      if (!session) throw fault('session.not_found', { key });
+      return { ok: true, key: session.key };
+    }
+    if (sessionId !== undefined) {
+      const session = fits(await store.call(getSessionById, { workspaceId, id: sessionId }));
+      if (!session) throw fault('session.not_found', { key: sessionId });
+      return { ok: true, key: session.key };
+    }
+    if (label === undefined) throw fault('request.refused', { reason: 'Either key, sessionId or label is required' });
+    const { rows } = await store.call(listSessions, {
+      workspaceId,
+      since: 0,
+      limit: 1,
+      filter: { label, agentId: agentId ?? null, spawnedBy: spawnedBy ?? null },
+    });
+    const [session] = rows;
+    if (!session) throw fault('session.label_unknown', { label });
+    return { ok: true, key: session.key };
+  },
+});
 
 export const chatHistory = method({
   name: 'chat.history',
   scope: 'operator.read',
   about: 'The latest messages of a session, oldest first.',
   input: z.strictObject({ sessionKey: z.string().min(1), limit: z.int().min(1).max(1000).optional() }),
-  output: z.record(z.string(), z.unknown()),
+  output: Payload,
   run: (context, { sessionKey, limit = 200 }) => answerHistory(context, { written: sessionKey, key: resolveKey(context, sessionKey), limit }),
 });
 
@@ -103,7 +162,12 @@ export async function answerHistory(
   { written, key, limit }: { written: string; key: string; limit: number },
 ) {
   const { session, entries } = await store.call(readLatestEntries, { workspaceId, key, limit });
-  return { sessionKey: written, ...(session && { sessionId: session.incarnation }), messages: withinBytes(entries.map(toMessage)), thinkingLevel: 'off' };
+  return {
+    sessionKey: written,
+    ...(session && { sessionId: session.id }),
+    messages: withinBytes(entries.map(toMessage)),
+    thinkingLevel: (session && settingsOf(session).thinkingLevel) ?? 'off',
+  };
 }
 
 /** The canonical key of what a client wrote. @throws Fault `session.key_invalid` */
@@ -112,46 +176,8 @@ export function resolveKey({ gateway }: Pick<MethodContext, 'gateway'>, sessionK
   return canonicalSessionKey(sessionKey, { defaultAgentId: agentId ?? defaultAgentId(config), mainKey: config.session.mainKey });
 }
 
-/** An entry in the shape that transcripts of the original have. */
-function toMessage({ body, at }: Entry): Record<string, unknown> {
-  switch (body.kind) {
-    case 'user':
-      return { role: 'user', content: [{ type: 'text', text: body.text }], timestamp: at };
-    case 'tool_result':
-      return {
-        role: 'toolResult',
-        toolCallId: body.callId,
-        toolName: body.toolName,
-        content: [{ type: 'text', text: body.text }],
-        ...(body.details && { details: body.details }),
-        isError: body.isError,
-        timestamp: at,
-      };
-    case 'assistant':
-      return {
-        role: 'assistant',
-        content: [
-          ...(body.text === '' ? [] : [{ type: 'text', text: body.text }]),
-          ...body.toolCalls.map(({ id, name, input }) => ({ type: 'toolCall', id, name, arguments: input })),
-        ],
-        provider: body.provider,
-        model: body.model,
-        usage: {
-          input: body.usage.input,
-          output: body.usage.output,
-          cacheRead: body.usage.cacheRead,
-          cacheWrite: body.usage.cacheWrite,
-          totalTokens: body.usage.input + body.usage.output + body.usage.cacheRead + body.usage.cacheWrite,
-          cost: { total: body.usage.cost },
-        },
-        stopReason: body.stopReason === 'tool_use' ? 'toolUse' : body.stopReason,
-        timestamp: at,
-      };
-  }
-}
-
 /** The newest messages that fit the limit of one answer. */
-function withinBytes(messages: readonly Record<string, unknown>[]): readonly Record<string, unknown>[] {
+function withinBytes(messages: readonly Readonly<Record<string, unknown>>[]): readonly Readonly<Record<string, unknown>>[] {
   let bytes = 0;
   let first = messages.length;
   while (first > 0) {

@@ -1,5 +1,6 @@
 // Sessions and their transcripts inside the store.
 
+import { sql } from 'kysely';
 import type { Entry, EntryBody } from '../../domain/transcript.ts';
 import { type OpSteps, readOp, statement, type Tx } from '../../ports/store.ts';
 import type { SessionTable } from '../../ports/tables.ts';
@@ -9,11 +10,13 @@ export interface SessionKey {
   readonly key: string;
 }
 
-const byKey = statement<SessionKey>()((db, p) => db.selectFrom('session').selectAll().where('workspace_id', '=', p.workspaceId).where('key', '=', p.key));
-const byIncarnation = statement<{ workspaceId: string; incarnation: string }>()((db, p) =>
-  db.selectFrom('session').selectAll().where('workspace_id', '=', p.workspaceId).where('incarnation', '=', p.incarnation),
+export const byKey = statement<SessionKey>()((db, p) =>
+  db.selectFrom('session').selectAll().where('workspace_id', '=', p.workspaceId).where('key', '=', p.key).where('archived_at', 'is', null),
 );
-const insertSession = statement<{ id: string; workspaceId: string; key: string; agentId: string; incarnation: string; now: number }>()((db, p) =>
+const byId = statement<{ workspaceId: string; id: string }>()((db, p) =>
+  db.selectFrom('session').selectAll().where('workspace_id', '=', p.workspaceId).where('id', '=', p.id),
+);
+const insertSession = statement<{ id: string; workspaceId: string; key: string; agentId: string; now: number }>()((db, p) =>
   db
     .insertInto('session')
     .values({
@@ -21,7 +24,6 @@ const insertSession = statement<{ id: string; workspaceId: string; key: string; 
       workspace_id: p.workspaceId,
       key: p.key,
       agent_id: p.agentId,
-      incarnation: p.incarnation,
       label: null,
       model_override: null,
       last_seq: 0,
@@ -32,8 +34,12 @@ const insertSession = statement<{ id: string; workspaceId: string; key: string; 
       aborted_last_run: 0,
       created_at: p.now,
       updated_at: p.now,
+      settings: '{}',
+      spawned_by: null,
+      context_from: 1,
+      archived_at: null,
     })
-    .onConflict((clash) => clash.columns(['workspace_id', 'key']).doNothing())
+    .onConflict((clash) => clash.columns(['workspace_id', 'key']).where('archived_at', 'is', null).doNothing())
     .returningAll(),
 );
 const bumpSeq = statement<{ id: string; by: number; now: number }>()((db, p) =>
@@ -53,12 +59,17 @@ const entriesAfter = statement<{ sessionId: string; after: number; limit: number
 const latestEntries = statement<{ sessionId: string; limit: number }>()((db, p) =>
   db.selectFrom('entry').selectAll().where('session_id', '=', p.sessionId).orderBy('seq', 'desc').limit(p.limit),
 );
-const recentSessions = statement<{ workspaceId: string; since: number; limit: number }>()((db, p) =>
+const recentSessions = statement<SessionFilter & { workspaceId: string; since: number; limit: number }>()((db, p) =>
   db
     .selectFrom('session')
     .selectAll()
     .where('workspace_id', '=', p.workspaceId)
+    .where('archived_at', 'is', null)
     .where('updated_at', '>=', p.since)
+    .where(sql<boolean>`(${p.agentId} is null or agent_id = ${p.agentId})`)
+    .where(sql<boolean>`(${p.label} is null or label = ${p.label})`)
+    .where(sql<boolean>`(${p.spawnedBy} is null or spawned_by = ${p.spawnedBy})`)
+    .where(sql<boolean>`(${p.search} is null or lower(key || ' ' || coalesce(label, '') || ' ' || id) like ${p.search} escape '!')`)
     .orderBy('updated_at', 'desc')
     .limit(p.limit),
 );
@@ -66,7 +77,11 @@ const countSessions = statement<{ workspaceId: string }>()((db, p) =>
   db
     .selectFrom('session')
     .select((row) => row.fn.countAll<number>().as('count'))
-    .where('workspace_id', '=', p.workspaceId),
+    .where('workspace_id', '=', p.workspaceId)
+    .where('archived_at', 'is', null),
+);
+const edgeEntry = statement<{ sessionId: string; kind: string }>()((db, p) =>
+  db.selectFrom('entry').select('body').where('session_id', '=', p.sessionId).where('kind', '=', p.kind).orderBy('seq').limit(1),
 );
 
 /** The session of a key, made when it is new. */
@@ -74,7 +89,7 @@ export function* ensureSession(tx: Tx, { workspaceId, key, agentId }: SessionKey
   const existing = yield* tx.one(byKey, { workspaceId, key });
   if (existing) return existing;
   const id = tx.newId('sess');
-  yield* tx.one(insertSession, { id, workspaceId, key, agentId, incarnation: id, now: tx.now });
+  yield* tx.one(insertSession, { id, workspaceId, key, agentId, now: tx.now });
   const made = yield* tx.one(byKey, { workspaceId, key });
   if (!made) throw new Error(`session ${key} was not stored`);
   return made;
@@ -103,24 +118,39 @@ export const getSession = readOp('sessions.get', function* (tx, args: SessionKey
   return (yield* tx.one(byKey, args)) ?? null;
 });
 
-export const findSessionByIncarnation = readOp(
-  'sessions.byIncarnation',
-  function* (tx, args: { workspaceId: string; incarnation: string }): OpSteps<SessionTable | null> {
-    return (yield* tx.one(byIncarnation, args)) ?? null;
-  },
-);
+/** Also one that was reset or deleted since. */
+export const getSessionById = readOp('sessions.byId', function* (tx, args: { workspaceId: string; id: string }): OpSteps<SessionTable | null> {
+  return (yield* tx.one(byId, args)) ?? null;
+});
+
+/** Null leaves a condition out. */
+export interface SessionFilter {
+  readonly agentId: string | null;
+  readonly label: string | null;
+  readonly spawnedBy: string | null;
+  /** Part of a key, label or id. */
+  readonly search: string | null;
+}
 
 export interface SessionPage {
   readonly total: number;
   readonly rows: readonly SessionTable[];
 }
 
-/** Newest first. `since` is the oldest activity to include, epoch ms. */
-export const listSessions = readOp('sessions.list', function* (tx, args: { workspaceId: string; since: number; limit: number }): OpSteps<SessionPage> {
-  const rows = yield* tx.all(recentSessions, args);
-  const counted = yield* tx.one(countSessions, { workspaceId: args.workspaceId });
-  return { total: Number(counted?.count ?? 0), rows };
-});
+/** Newest first. `since` is the oldest activity to include, epoch ms; `total` counts all sessions, whatever the filter. */
+export const listSessions = readOp(
+  'sessions.list',
+  function* (tx, { filter, ...args }: { workspaceId: string; since: number; limit: number; filter?: Partial<SessionFilter> }): OpSteps<SessionPage> {
+    const { agentId = null, label = null, spawnedBy = null, search = null } = filter ?? {};
+    const rows = yield* tx.all(recentSessions, { ...args, agentId, label, spawnedBy, search: search === null ? null : likePattern(search) });
+    const counted = yield* tx.one(countSessions, { workspaceId: args.workspaceId });
+    return { total: Number(counted?.count ?? 0), rows };
+  },
+);
+
+function likePattern(text: string): string {
+  return `%${text.toLowerCase().replace(/[!%_]/g, '!$&')}%`;
+}
 
 const PAGE = 2000;
 
@@ -143,6 +173,31 @@ export const readLatestEntries = readOp('sessions.latest', function* (tx, { work
   const rows = yield* tx.all(latestEntries, { sessionId: session.id, limit });
   return { session, entries: rows.reverse().map(toEntry) };
 });
+
+/** What a session began with and what was said last, for lists of sessions. */
+export const sessionGist = readOp('sessions.gist', function* (tx, { ids }: { ids: readonly string[] }): OpSteps<SessionGist[]> {
+  const gists: SessionGist[] = [];
+  for (const sessionId of ids) {
+    const first = yield* tx.one(edgeEntry, { sessionId, kind: 'user' });
+    const latest = (yield* tx.all(latestEntries, { sessionId, limit: GIST_LOOK })).map((row) => JSON.parse(row.body) as EntryBody); // written by appendEntries
+    const last = latest.find((body) => body.kind !== 'tool_result' && body.text !== '');
+    gists.push({ id: sessionId, first: first ? textOf(JSON.parse(first.body) as EntryBody) : null, last: last ? textOf(last) : null }); // written by appendEntries
+  }
+  return gists;
+});
+
+export interface SessionGist {
+  readonly id: string;
+  readonly first: string | null;
+  readonly last: string | null;
+}
+
+const GIST_LOOK = 12;
+const GIST_CHARS = 400;
+
+function textOf(body: EntryBody): string {
+  return body.text.slice(0, GIST_CHARS);
+}
 
 function toEntry(row: { seq: number; run_id: string | null; at: number; body: string }): Entry {
   return { seq: row.seq, runId: row.run_id, at: row.at, body: JSON.parse(row.body) as EntryBody }; // written by appendEntries

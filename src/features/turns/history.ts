@@ -27,13 +27,13 @@ export function estimateTokens(text: string): number {
 
 export type History = ReturnType<typeof createHistory>;
 
-/** A session's log as a growing request. Adding an entry costs the same however long the log is. */
-export function createHistory(budgetTokens: number) {
+/** A session's log after a sequence, as a growing request. Adding an entry costs the same however long the log is. */
+export function createHistory(budgetTokens: number, after = 0) {
   const units: Unit[] = [];
-  let open: { assistant: AssistantEntry; results: Map<string, ToolResultEntry> } | undefined;
+  let open: { assistant: AssistantEntry; results: Map<string, ToolResultEntry>; injected: AssistantEntry[] } | undefined;
   let first = 0;
   let kept = 0;
-  let lastSeq = 0;
+  let lastSeq = after;
   let chars = 0;
 
   const addUnit = (unit: Unit) => {
@@ -46,18 +46,31 @@ export function createHistory(budgetTokens: number) {
     }
   };
   const closeOpen = () => {
-    if (open) addUnit(answerUnit(open.assistant, open.results));
+    if (!open) return;
+    addUnit(answerUnit(open.assistant, open.results));
+    for (const { text } of open.injected) addUnit(textUnit(text));
     open = undefined;
   };
+  /** Never between a call and its results, and never after the message that waits for an answer. */
+  const inject = (said: AssistantEntry) => {
+    if (open) open.injected.push(said);
+    else if (units.at(-1)?.kind === 'user') {
+      const unit = textUnit(said.text);
+      units.splice(units.length - 1, 0, unit);
+      kept += unit.tokens;
+    } else addUnit(textUnit(said.text));
+  };
   const addBody = (body: EntryBody) => {
+    if (body.kind === 'note') return;
     if (body.kind === 'tool_result') {
       if (open?.assistant.toolCalls.some(({ id }) => id === body.callId)) open.results.set(body.callId, body);
       return;
     }
+    if (body.kind === 'assistant' && body.stopReason === 'injected') return inject(body);
     closeOpen();
     if (body.kind === 'user') addUnit(userUnit(body));
-    else if (body.toolCalls.length > 0 && body.stopReason === 'tool_use') open = { assistant: body, results: new Map() };
-    else if (body.text !== '') addUnit(unitOf('assistant', [{ role: 'assistant', parts: [{ type: 'text', text: body.text }] }]));
+    else if (body.toolCalls.length > 0 && body.stopReason === 'tool_use') open = { assistant: body, results: new Map(), injected: [] };
+    else if (body.text !== '') addUnit(textUnit(body.text));
   };
 
   return {
@@ -104,6 +117,10 @@ function answerUnit({ text, toolCalls }: AssistantEntry, results: ReadonlyMap<st
       }),
     },
   ]);
+}
+
+function textUnit(text: string): Unit {
+  return unitOf('assistant', [{ role: 'assistant', parts: [{ type: 'text', text }] }]);
 }
 
 function unitOf(kind: Unit['kind'], messages: readonly ModelMessage[]): Unit {

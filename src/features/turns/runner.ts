@@ -16,21 +16,22 @@ interface RunnerOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
-  readonly takeTurn: (run: Assignment, signal: AbortSignal) => Promise<unknown>;
+  /** Drives a run until it is settled. */
+  readonly drive: (run: Assignment, signal: AbortSignal) => Promise<unknown>;
 }
 
 const POLL_MS = 1000;
 
 export type Runner = ReturnType<typeof startRunner>;
 
-export function startRunner({ workspaceId, workerId, slots, store, clock, log, takeTurn }: RunnerOptions) {
+export function startRunner({ workspaceId, workerId, slots, store, clock, log, drive }: RunnerOptions) {
   const driven = new Map<string, { readonly run: Assignment; readonly stop: AbortController; readonly ended: Promise<void> }>();
   let draining = false;
 
-  const drive = async (run: Assignment, stop: AbortController) => {
+  const follow = async (run: Assignment, stop: AbortController) => {
     const deadline = setTimeout(() => stop.abort('timeout' satisfies StopReason), Math.max(0, run.deadlineAt - clock.now()));
     try {
-      await takeTurn(run, stop.signal);
+      await drive(run, stop.signal);
     } catch (error) {
       log.error({ run: run.runKey, error: messageOf(error) }, 'a turn could not be settled; its lease will run out and it goes on elsewhere');
     } finally {
@@ -49,7 +50,7 @@ export function startRunner({ workspaceId, workerId, slots, store, clock, log, t
       if (draining || free <= 0) return;
       for (const run of await store.call(claimRuns, { workspaceId, workerId, slots: free })) {
         const stop = new AbortController();
-        driven.set(run.runId, { run, stop, ended: drive(run, stop) });
+        driven.set(run.runId, { run, stop, ended: follow(run, stop) });
       }
     },
   });

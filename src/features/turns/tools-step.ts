@@ -54,7 +54,8 @@ async function runCall(world: ToolsWorld, call: ToolCall): Promise<void> {
   onPhase('result', call, { text: entry.text, ...entry.details }, entry.isError);
 }
 
-async function runTool(tool: Tool | undefined, call: ToolCall, context: ToolContext): Promise<ToolOutcome> {
+/** Calls the tool; what it throws is an outcome too. */
+export async function runTool(tool: Tool | undefined, call: ToolCall, context: ToolContext): Promise<ToolOutcome> {
   if (!tool) return { text: `Tool ${call.name} not found`, isError: true };
   if (typeof call.input['_invalid'] === 'string')
     return { text: `The input of ${call.name} was not a JSON object. Call it again with valid input.`, isError: true };
@@ -66,7 +67,7 @@ async function runTool(tool: Tool | undefined, call: ToolCall, context: ToolCont
   }
 }
 
-function toolNamed(tools: readonly Tool[], name: string): Tool | undefined {
+export function toolNamed(tools: readonly Tool[], name: string): Tool | undefined {
   return tools.find(({ spec }) => spec.name === name);
 }
 

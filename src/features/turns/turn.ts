@@ -7,12 +7,13 @@ import type { RunOutcome, TerminalState } from '../../domain/run.ts';
 import { type AssistantEntry, addUsage, type Entry, type EntryBody, type EntryUsage, NO_USAGE, openCalls } from '../../domain/transcript.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
 import type { Scrub } from '../../kit/scrub.ts';
-import type { Op, Store } from '../../ports/store.ts';
 import type { Tool, ToolContext } from '../../ports/tool.ts';
-import { type Assignment, finishRun, recordStep, releaseRun } from '../runs/lease-ops.ts';
+import { finishRun, recordStep, releaseRun, type TurnAssignment } from '../runs/lease-ops.ts';
 import { readEntries } from '../sessions/ops.ts';
 import { callModel, type ModelAnswer, type ModelWorld } from './call-model.ts';
+import { durably } from './durably.ts';
 import { createHistory, estimateTokens, type History } from './history.ts';
+import type { HistoryView } from './history-cache.ts';
 import { buildSystemPrompt, type PromptFacts } from './prompt.ts';
 import { runCalls, settleOpenCalls, type ToolsWorld } from './tools-step.ts';
 
@@ -28,15 +29,15 @@ export interface TurnWorld extends ModelWorld {
   readonly onText: (piece: string) => void;
   readonly onPhase: ToolsWorld['onPhase'];
   /** The session's log as this worker knows it from earlier turns, if it does. */
-  readonly recall: (sessionId: string, budget: number) => History | undefined;
-  readonly remember: (sessionId: string, budget: number, history: History) => void;
+  readonly recall: (view: HistoryView) => History | undefined;
+  readonly remember: (view: HistoryView, history: History) => void;
 }
 
 const MAX_STEPS = 500;
 const REQUEST_MARGIN_TOKENS = 2000;
 
 /** Drives the run until it ends, is handed back, or is owned by another attempt. Never throws for what a model or tool did. */
-export async function takeTurn(run: Assignment, world: TurnWorld): Promise<'ended' | 'released' | 'stale'> {
+export async function takeTurn(run: TurnAssignment, world: TurnWorld): Promise<'ended' | 'released' | 'stale'> {
   const turn = createTurn(run, world);
   try {
     const final = await turn.drive();
@@ -74,7 +75,7 @@ async function settle(error: unknown, turn: Turn, { context, store, log }: TurnW
 }
 
 type Turn = ReturnType<typeof createTurn>;
-function createTurn(run: Assignment, world: TurnWorld) {
+function createTurn(run: TurnAssignment, world: TurnWorld) {
   const { store, config, scrub, context } = world;
   const { signal } = context;
   const held = { runId: run.runId, fence: run.fence };
@@ -142,7 +143,7 @@ function createTurn(run: Assignment, world: TurnWorld) {
       usage = addUsage(usage, answer.usage);
       const entry = toEntry(answer, scrub);
       if (answer.toolCalls.length === 0) {
-        world.remember(run.sessionId, budget, history);
+        world.remember({ ...run, budget }, history);
         streaming = '';
         return entry;
       }
@@ -180,8 +181,8 @@ function historyBudget(config: Config, chain: readonly ModelRef[], fixedTokens: 
 
 const RECENT = 200;
 
-async function loadHistory(run: Assignment, { store, recall }: TurnWorld, budget: number): Promise<{ history: History; recent: readonly Entry[] }> {
-  const history = recall(run.sessionId, budget) ?? createHistory(budget);
+async function loadHistory(run: TurnAssignment, { store, recall }: TurnWorld, budget: number): Promise<{ history: History; recent: readonly Entry[] }> {
+  const history = recall({ ...run, budget }) ?? createHistory(budget, run.contextFrom - 1);
   let recent: Entry[] = [];
   for (;;) {
     const page = await store.call(readEntries, { sessionId: run.sessionId, after: history.lastSeq() });
@@ -195,19 +196,4 @@ async function loadHistory(run: Assignment, { store, recall }: TurnWorld, budget
 
 function toEntry({ text, toolCalls, stopReason, provider, model, usage }: ModelAnswer, scrub: Scrub): AssistantEntry {
   return { kind: 'assistant', text: scrub(text), toolCalls, stopReason, provider, model, usage };
-}
-
-const RETRY_STORE_MS = 500;
-
-/** Repeats an op while the disk is full or the store is busy: a finished step is worth waiting for. Ops with a fence are safe to repeat. */
-async function durably<A, R>(store: Store, op: Op<A, R>, args: A, signal: AbortSignal | undefined): Promise<R> {
-  for (;;) {
-    try {
-      return await store.call(op, args);
-    } catch (error) {
-      if (!isFault(error, 'store.full') && !isFault(error, 'store.failed')) throw error;
-      if (signal?.aborted) throw error;
-      await new Promise((resolve) => setTimeout(resolve, RETRY_STORE_MS));
-    }
-  }
 }

@@ -39,7 +39,8 @@ async function open(t: TestContext, path = join(scratchDir(t), 'store.sqlite')):
 
 storeConformance('sqlite', open);
 
-const SECOND = { version: 2, name: 'second', statements: ['CREATE TABLE second (id TEXT PRIMARY KEY)'] };
+const NEXT = (MIGRATIONS.at(-1)?.version ?? 0) + 1;
+const LATER = { version: NEXT, name: 'later', statements: ['CREATE TABLE later (id TEXT PRIMARY KEY)'] };
 
 it('a migration works on a copy and keeps the old file until the next good start', (t) => {
   const path = join(scratchDir(t), 'store.sqlite');
@@ -47,27 +48,27 @@ it('a migration works on a copy and keeps the old file until the next good start
   const before = new Database(path);
   before.exec("INSERT INTO lane VALUES ('main', 'w', 4)");
   before.close();
-  migrateFile(path, [...MIGRATIONS, SECOND]);
-  assert.ok(existsSync(`${path}.before-2`));
+  migrateFile(path, [...MIGRATIONS, LATER]);
+  assert.ok(existsSync(`${path}.before-${NEXT}`));
   const after = new Database(path);
-  assert.equal(after.pragma('user_version', { simple: true }), 2);
+  assert.equal(after.pragma('user_version', { simple: true }), NEXT);
   assert.deepEqual(after.prepare('SELECT name FROM lane').pluck().all(), ['main']);
   after.close();
-  migrateFile(path, [...MIGRATIONS, SECOND]);
-  assert.ok(!existsSync(`${path}.before-2`), 'the good start lets go of it');
+  migrateFile(path, [...MIGRATIONS, LATER]);
+  assert.ok(!existsSync(`${path}.before-${NEXT}`), 'the good start lets go of it');
 });
 
 it('a migration that fails leaves the file as it was', (t) => {
   const path = join(scratchDir(t), 'store.sqlite');
   migrateFile(path);
   const before = readFileSync(path);
-  assert.throws(() => migrateFile(path, [...MIGRATIONS, { version: 2, name: 'broken', statements: ['CREATE NONSENSE'] }]));
+  assert.throws(() => migrateFile(path, [...MIGRATIONS, { version: NEXT, name: 'broken', statements: ['CREATE NONSENSE'] }]));
   assert.deepEqual(readFileSync(path), before);
 });
 
 it('a store of a newer program is refused, not touched', (t) => {
   const path = join(scratchDir(t), 'store.sqlite');
-  migrateFile(path, [...MIGRATIONS, SECOND]);
+  migrateFile(path, [...MIGRATIONS, LATER]);
   const before = readFileSync(path);
   assert.throws(() => migrateFile(path), /start the newer version/);
   assert.deepEqual(readFileSync(path), before);
@@ -80,4 +81,27 @@ it('a damaged file is refused, not repaired by force', (t) => {
   copyFileSync(path, join(dir, 'copy'));
   assert.throws(() => openSqlite({ path, ops, seal: sealEvents, clock: handClock(), onCommitted: () => undefined }), /not a database/);
   assert.deepEqual(readFileSync(path), readFileSync(join(dir, 'copy')));
+});
+
+it('the rows of the first schema come through: sessions keep their keys, runs their history, one turn per session holds', (t) => {
+  const path = join(scratchDir(t), 'store.sqlite');
+  migrateFile(path, MIGRATIONS.slice(0, 1));
+  const before = new Database(path);
+  before.exec(`INSERT INTO session VALUES ('sess_1', 'w', 'agent:main:main', 'main', 'sess_1', NULL, NULL, 2, 10, 5, 10, 'p/m', 0, 1, 2);
+    INSERT INTO entry VALUES ('sess_1', 1, 'w', 'run_1', 'user', '{"kind":"user","text":"hello"}', 1);
+    INSERT INTO run VALUES ('run_1', 'w', 'key-1', 'sess_1', 'agent:main:main', 'main', 'main', 40, 'succeeded', 'test', '{"message":"hello"}', NULL, 1000, 5, 1, 1, 2, 3, 2, NULL, NULL, 0, NULL, 1)`);
+  before.close();
+  migrateFile(path);
+  const after = new Database(path);
+  t.after(() => after.close());
+  assert.deepEqual(after.prepare('SELECT id, key, settings, context_from, archived_at FROM session').all(), [
+    { id: 'sess_1', key: 'agent:main:main', settings: '{}', context_from: 1, archived_at: null },
+  ]);
+  assert.deepEqual(after.prepare('SELECT id, kind, session_id, state FROM run').all(), [{ id: 'run_1', kind: 'turn', session_id: 'sess_1', state: 'succeeded' }]);
+  const insert = after.prepare(
+    `INSERT INTO run SELECT ?, workspace_id, ?, kind, session_id, session_key, agent_id, lane, priority, 'running', actor, input, outcome, timeout_ms, deadline_at,
+      not_before, queued_at, started_at, ended_at, fence, worker_id, lease_until, deaths, abort_reason, user_seq FROM run WHERE id = 'run_1'`,
+  );
+  insert.run('run_2', 'key-2');
+  assert.throws(() => insert.run('run_3', 'key-3'), /UNIQUE/);
 });

@@ -7,7 +7,7 @@ import type { EventBody, SealedEvent } from '../../../src/domain/event.ts';
 import { DEATH_LIMIT, isTerminal, LEASE_MS, type RunOutcome } from '../../../src/domain/run.ts';
 import { type EntryBody, NO_USAGE } from '../../../src/domain/transcript.ts';
 import { chainHash, eventsSince } from '../../../src/features/events/ops.ts';
-import { type Assignment, claimRuns, finishRun, reapRuns, recordStep, releaseRun, renewLeases } from '../../../src/features/runs/lease-ops.ts';
+import { claimRuns, finishRun, reapRuns, recordStep, releaseRun, renewLeases, type TurnAssignment } from '../../../src/features/runs/lease-ops.ts';
 import { abortRuns, getRun, laneLoads, type RunRequest, setLanes, submitRun } from '../../../src/features/runs/ops.ts';
 import { getSession, listSessions, readEntries, readLatestEntries } from '../../../src/features/sessions/ops.ts';
 import { beginGateway, beginWorker, endWorker, noteProcess } from '../../../src/features/workers/ops.ts';
@@ -60,13 +60,16 @@ export function storeConformance(name: string, open: OpenStore): void {
   const opened = async (t: TestContext, slots: Readonly<Record<string, number>> = { main: 4 }) => {
     const made = await open(t);
     await made.store.call(setLanes, { workspaceId: W, slots });
-    const claim = (slotsWanted = 100, workerId = WORKER) => made.store.call(claimRuns, { workspaceId: W, workerId, slots: slotsWanted });
-    const claimOne = async (): Promise<Assignment> => {
+    const claim = async (slotsWanted = 100, workerId = WORKER) => {
+      const claimed = await made.store.call(claimRuns, { workspaceId: W, workerId, slots: slotsWanted });
+      return claimed.filter((run): run is TurnAssignment => run.work === 'turn');
+    };
+    const claimOne = async (): Promise<TurnAssignment> => {
       const [run] = await claim(1);
       assert.ok(run, 'nothing could be claimed');
       return run;
     };
-    const finish = ({ runId, fence }: Assignment, text = 'done') =>
+    const finish = ({ runId, fence }: TurnAssignment, text = 'done') =>
       made.store.call(finishRun, { runId, fence, state: 'succeeded', outcome: outcome(text), entries: [answer(text)] });
     const runOf = (n: number | string) => made.store.call(getRun, { workspaceId: W, runKey: `key-${n}` });
     return { ...made, claim, claimOne, finish, runOf };
@@ -358,13 +361,13 @@ export function storeConformance(name: string, open: OpenStore): void {
 interface World {
   readonly store: Store;
   readonly advance: (ms: number) => void;
-  readonly claim: (slots?: number, workerId?: string) => Promise<Assignment[]>;
+  readonly claim: (slots?: number, workerId?: string) => Promise<TurnAssignment[]>;
   readonly runOf: (n: number | string) => Promise<{ readonly state: string } | null>;
 }
 
 /** Plays random commands and checks after each: one turn per session, lane limits, terminal states immutable, fences rising. */
 async function playCommands({ store, advance, claim, runOf }: World, commands: readonly (readonly [string, number, number])[]): Promise<void> {
-  const held: Assignment[] = [];
+  const held: TurnAssignment[] = [];
   const ended = new Map<string, unknown>();
   const fences = new Map<string, number>();
   const submitted = new Set<number>();

@@ -1,0 +1,116 @@
+// Chat commands: lines that begin with a slash and are answered by the gateway, without a model and without a gap in the history.
+
+import { defaultAgentId } from '../../domain/config.ts';
+import { modelChain, resolveModel } from '../../domain/model.ts';
+import { agentIdOf } from '../../domain/session.ts';
+import type { SessionSettings } from '../../domain/session-settings.ts';
+import { SessionSettings as Settings, validWords } from '../../domain/session-settings.ts';
+import type { CommandEffect } from '../../features/chat/ops.ts';
+import { laneLoads } from '../../features/runs/ops.ts';
+import { getSession } from '../../features/sessions/ops.ts';
+import { settingsOf } from '../../features/sessions/views.ts';
+import type { MethodContext } from '../../ports/method.ts';
+
+export interface CommandAnswer {
+  readonly effect: CommandEffect;
+  readonly reply: string;
+  /** What is left of the line for the agent. */
+  readonly rest?: string;
+}
+
+interface Asked {
+  readonly key: string;
+  readonly argument: string;
+}
+
+type Command = (context: MethodContext, asked: Asked) => Promise<CommandAnswer> | CommandAnswer;
+
+const NONE: CommandEffect = { kind: 'none' };
+const COMPACT_TO = 100;
+
+const startAnew: Command = (_context, { argument }) => ({
+  effect: { kind: 'reset' },
+  reply: 'A new session has begun. The old one is kept.',
+  ...(argument !== '' && { rest: argument }),
+});
+
+/** A command that shows or sets one level of the session. */
+const level =
+  (name: keyof SessionSettings, called: string): Command =>
+  async (context, { key, argument }) => {
+    const words = validWords(name);
+    if (argument === '') {
+      const session = await context.store.call(getSession, { workspaceId: context.workspaceId, key });
+      return { effect: NONE, reply: `${called}: ${(session && settingsOf(session)[name]) ?? 'off'} (use ${words})` };
+    }
+    const value = Settings.shape[name].safeParse(argument.toLowerCase());
+    if (!value.success) return { effect: NONE, reply: `"${argument}" is no ${called.toLowerCase()} level: use ${words}` };
+    return { effect: { kind: 'patch', patch: { settings: { [name]: value.data } } }, reply: `${called} is ${String(value.data)} now.` };
+  };
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  help: () => ({ effect: NONE, reply: HELP }),
+  status: async (context, { key }) => ({ effect: NONE, reply: await statusCard(context, key) }),
+  new: startAnew,
+  reset: startAnew,
+  model: chooseModel,
+  think: level('thinkingLevel', 'Thinking'),
+  verbose: level('verboseLevel', 'Verbose'),
+  reasoning: level('reasoningLevel', 'Reasoning'),
+  elevated: level('elevatedLevel', 'Elevated'),
+  compact: () => ({
+    effect: { kind: 'compact', keep: COMPACT_TO },
+    reply: `The model is shown the latest ${COMPACT_TO} entries from now on. Nothing is deleted.`,
+  }),
+};
+const ALIASES: Readonly<Record<string, string>> = { commands: 'help', thinking: 'think', t: 'think', v: 'verbose', models: 'model' };
+const HELP = [
+  '/status: model, tokens, queue',
+  '/new or /reset [message]: a fresh session',
+  '/model [name | default]: show or choose the model',
+  '/think, /verbose, /reasoning, /elevated [level]: show or set a level',
+  '/compact: show the model only the latest part',
+  '/stop: stop what runs',
+].join('\n');
+
+/** The command a message is, or undefined: then it is for the agent. */
+export function commandIn(message: string): ((context: MethodContext, key: string) => Promise<CommandAnswer>) | undefined {
+  const [, word = '', argument = ''] = /^\/([a-z]+)(?:[\s:]+([\s\S]*))?$/i.exec(message.trim()) ?? [];
+  const name = word.toLowerCase();
+  const command = Object.hasOwn(ALIASES, name) ? COMMANDS[ALIASES[name] ?? ''] : Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  return command && (async (context, key) => command(context, { key, argument: argument.trim() }));
+}
+
+async function chooseModel(context: MethodContext, { key, argument }: Asked): Promise<CommandAnswer> {
+  const { config } = context.gateway.config();
+  if (argument === '') {
+    const session = await context.store.call(getSession, { workspaceId: context.workspaceId, key });
+    return { effect: NONE, reply: `Model: ${nameOfFirst(context, key, session?.model_override ?? null)}` };
+  }
+  if (argument.toLowerCase() === 'default')
+    return { effect: { kind: 'patch', patch: { model: null } }, reply: `Model: ${nameOfFirst(context, key, null)} (the default)` };
+  const { provider, model } = resolveModel(argument, config);
+  return { effect: { kind: 'patch', patch: { model: `${provider}/${model}` } }, reply: `Model: ${provider}/${model} from the next turn on.` };
+}
+
+function nameOfFirst({ gateway }: MethodContext, key: string, override: string | null): string {
+  const { config } = gateway.config();
+  const [first] = modelChain(config, agentIdOf(key) ?? defaultAgentId(config), override);
+  return first ? `${first.provider}/${first.model}` : 'none';
+}
+
+async function statusCard(context: MethodContext, key: string): Promise<string> {
+  const { store, workspaceId, gateway } = context;
+  const session = await store.call(getSession, { workspaceId, key });
+  const { contextTokens } = gateway.config().config.agents.defaults;
+  const lanes = (await store.call(laneLoads, { workspaceId })).filter(({ queued, active }) => queued + active > 0);
+  const used = session?.context_tokens ?? 0;
+  return [
+    `Clawdbot Gateway ${gateway.version}`,
+    `Model: ${nameOfFirst(context, key, session?.model_override ?? null)}`,
+    `Tokens: ${session?.input_tokens ?? 0} in, ${session?.output_tokens ?? 0} out`,
+    `Context: ${used} of ${contextTokens} (${Math.round((100 * used) / contextTokens)} %)`,
+    `Session: ${key}${session ? `, ${session.id}` : ', new'}`,
+    `Queue: ${lanes.length === 0 ? 'empty' : lanes.map(({ name, active, queued }) => `${name} ${active} running, ${queued} waiting`).join('; ')}`,
+  ].join('\n');
+}
