@@ -9,5 +9,5 @@ if (major < 22 || (major === 22 && minor < 18) || major === 23) {
   process.exit(1);
 }
 const { runCli } = await import('./doors/cli/program.ts');
-const { createCliWorld } = await import('./main/cli.ts');
+const { createCliWorld } = await import('./main/cli/world.ts');
 process.exit(await runCli(process.argv.slice(2), createCliWorld()));

@@ -2,6 +2,7 @@
 
 import type { AnyMethod } from '../ports/method.ts';
 import { agentIdentity, agentsList, modelsList } from './agents/methods.ts';
+import { execApprovalsGet, execApprovalsSet } from './approvals/exec-file.ts';
 import { approvalsList, execApprovalRequest, execApprovalResolve } from './approvals/methods.ts';
 import { chatInject, sessionsCompact, sessionsDelete, sessionsPatch, sessionsReset } from './chat/methods.ts';
 import { configApply, configEdit, configGet, configHistory, configPatch, configSchema, configSet, configUndo } from './config/methods.ts';
@@ -36,6 +37,8 @@ export const methods: readonly AnyMethod[] = [
   chatInject,
   execApprovalRequest,
   execApprovalResolve,
+  execApprovalsGet,
+  execApprovalsSet,
   approvalsList,
   devicePairList,
   devicePairApprove,

@@ -2,7 +2,7 @@
 
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ConfigFinding, type LoadedConfig, parseConfig } from '../../domain/config.ts';
+import { type Config, type ConfigFinding, type LoadedConfig, parseConfig } from '../../domain/config.ts';
 import { keyFindings } from '../../domain/config-keys.ts';
 import { messageOf } from '../../kit/fault.ts';
 import { newSecret, sha256Hex } from '../../kit/id.ts';
@@ -45,6 +45,20 @@ export function readConfigText(raw: string, source: ConfigSource): ReadConfig {
   }
 }
 
+/** What can be used of the file by a program whose environment lacks some of its variables: those keys are left out. */
+export function usableConfig(source: ConfigSource): Config {
+  const { raw, config } = readConfigFile(source);
+  if (config) return config;
+  const dropped = raw === undefined ? undefined : lastGood(raw, source);
+  return dropped?.ok ? dropped.config : defaultConfig();
+}
+
+function defaultConfig(): Config {
+  const defaults = parseConfig({});
+  if (!defaults.ok) throw new Error('the defaults are not a valid configuration');
+  return defaults.config;
+}
+
 function broken({ path }: ConfigSource, raw: string | undefined, issues: readonly ConfigFinding[]): ReadConfig {
   return { path, raw, hash: raw === undefined ? undefined : sha256Hex(raw), parsed: undefined, issues, warnings: [] };
 }
@@ -63,9 +77,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
     const result = lastGood(revisionText(stateDir, id), options);
     if (result?.ok) return { ...read, config: result.config, source: 'last-good' };
   }
-  const defaults = parseConfig({});
-  if (!defaults.ok) throw new Error('the defaults are not a valid configuration');
-  return { ...read, config: defaults.config, source: 'defaults' };
+  return { ...read, config: defaultConfig(), source: 'defaults' };
 }
 
 /** Keeps a copy of a file that does not run. */
@@ -75,7 +87,7 @@ export function setAside({ path, stateDir }: LoadOptions, { raw, hash = '' }: Re
   copyFileSync(path, join(stateDir, 'config', `rejected-${hash.slice(0, 12)}.json5`));
 }
 
-function lastGood(text: string | undefined, { path, variables }: LoadOptions) {
+function lastGood(text: string | undefined, { path, variables }: ConfigSource) {
   if (text === undefined) return undefined;
   try {
     return parseConfig(evaluateConfig(text, path, variables, 'drop'));

@@ -5,9 +5,16 @@ import { messageOf } from '../../kit/fault.ts';
 import { CallError, connect } from './client.ts';
 import { CliError, DEFAULT_TIMEOUT_MS, type VerbContext } from './verb.ts';
 import { addAgentVerb } from './verbs/agent.ts';
+import { addAgentsVerbs } from './verbs/agents.ts';
+import { addApprovalVerbs } from './verbs/approvals.ts';
 import { addConfigVerbs } from './verbs/config.ts';
+import { addDeviceVerbs } from './verbs/devices.ts';
+import { addDoctorVerb } from './verbs/doctor.ts';
 import { addGatewayVerbs } from './verbs/gateway.ts';
 import { addLogsVerb } from './verbs/logs.ts';
+import { addModelVerbs } from './verbs/models.ts';
+import { addSystemVerbs } from './verbs/system.ts';
+import { addTuiVerb } from './verbs/tui.ts';
 import { addViewVerbs } from './verbs/views.ts';
 import type { CliWorld, Profile } from './world.ts';
 
@@ -52,6 +59,13 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addViewVerbs(program, context);
   addLogsVerb(program, context);
   addConfigVerbs(program, context, setExit);
+  addModelVerbs(program, context, setExit);
+  addAgentsVerbs(program, context);
+  addDeviceVerbs(program, context);
+  addApprovalVerbs(program, context);
+  addSystemVerbs(program, context);
+  addDoctorVerb(program, context);
+  addTuiVerb(program, context);
   program
     .command('simulator')
     .description('Speak for a model without any key: a local server that answers from a scenario file')

@@ -1,6 +1,7 @@
 // What verbs may use beyond the gateway's own answers. Filled in by bin.ts, so that each verb loads only what it needs.
 
-import type { ConfigFinding } from '../../domain/config.ts';
+import type { Config, ConfigFinding } from '../../domain/config.ts';
+import type { ConfigFile } from '../../ports/config-file.ts';
 
 export interface Target {
   readonly url: string;
@@ -12,6 +13,12 @@ export interface CliWorld {
   readonly version: string;
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  readonly terminal: () => { readonly input: NodeJS.ReadableStream; readonly output: NodeJS.WritableStream };
+  /** Whether a person sits at it. */
+  readonly isTerminal: () => boolean;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  readonly pause: (ms: number) => Promise<void>;
   /** Where the gateway of this profile is and how to enter. */
   readonly target: (profile: Profile) => Target;
   readonly runGateway: (
@@ -27,9 +34,19 @@ export interface CliWorld {
     readonly path: string;
     readonly exists: boolean;
     readonly value: unknown;
+    /** Missing when the file is, or when it is not valid. */
+    readonly config: Config | undefined;
     readonly issues: readonly ConfigFinding[];
     readonly warnings: readonly ConfigFinding[];
   };
+  /** The file to write while no gateway runs. */
+  readonly configFile: (profile: Profile) => ConfigFile;
+  readonly models: (profile: Profile) => Promise<ModelFacts>;
+  readonly agents: (profile: Profile) => Promise<readonly AgentFacts[]>;
+  /** Looks at everything, changes nothing. */
+  readonly examine: (profile: Profile) => Promise<readonly DoctorFinding[]>;
+  /** Writes sessions and transcripts as the original's files; answers what was written where. */
+  readonly exportSessions: (profile: Profile, out: string | undefined) => Promise<{ readonly dir: string; readonly sessions: number; readonly kept: number }>;
   readonly runSimulator: (options: {
     readonly port: number;
     readonly scenario: string | undefined;
@@ -53,4 +70,47 @@ export interface GatewayFacts {
 export interface OfflineAnswers {
   readonly sessions: (activeMinutes: number | undefined) => Promise<unknown>;
   readonly history: (sessionKey: string, limit: number) => Promise<unknown>;
+}
+
+export interface ModelFacts {
+  readonly models: readonly {
+    readonly key: string;
+    readonly name: string;
+    readonly input: string;
+    readonly contextWindow: number;
+    readonly local: boolean;
+    readonly available: boolean;
+    readonly tags: readonly string[];
+    readonly missing: boolean;
+  }[];
+  readonly status: {
+    readonly configPath: string;
+    readonly agentDir: string;
+    readonly defaultModel: string;
+    readonly resolvedDefault: string;
+    readonly fallbacks: readonly string[];
+    readonly aliases: Readonly<Record<string, string>>;
+    readonly auth: {
+      readonly missingProvidersInUse: readonly string[];
+      readonly providers: readonly { readonly provider: string; readonly effective: { readonly kind: string; readonly detail: string } }[];
+    };
+  };
+}
+
+export interface AgentFacts {
+  readonly id: string;
+  readonly workspace: string;
+  readonly agentDir: string;
+  readonly model: string;
+  readonly bindings: number;
+  readonly isDefault: boolean;
+  readonly routes: readonly string[];
+}
+
+/** Something that is not as it should be: what was seen, and what to do. */
+export interface DoctorFinding {
+  readonly id: string;
+  readonly severity: 'info' | 'warning' | 'error';
+  readonly evidence: string;
+  readonly fix: string;
 }

@@ -97,7 +97,9 @@ it('the rows of the first schema come through: sessions keep their keys, runs th
   assert.deepEqual(after.prepare('SELECT id, key, settings, context_from, archived_at FROM session').all(), [
     { id: 'sess_1', key: 'agent:main:main', settings: '{}', context_from: 1, archived_at: null },
   ]);
-  assert.deepEqual(after.prepare('SELECT id, kind, session_id, state FROM run').all(), [{ id: 'run_1', kind: 'turn', session_id: 'sess_1', state: 'succeeded' }]);
+  assert.deepEqual(after.prepare('SELECT id, kind, session_id, state FROM run').all(), [
+    { id: 'run_1', kind: 'turn', session_id: 'sess_1', state: 'succeeded' },
+  ]);
   const insert = after.prepare(
     `INSERT INTO run SELECT ?, workspace_id, ?, kind, session_id, session_key, agent_id, lane, priority, 'running', actor, input, outcome, timeout_ms, deadline_at,
       not_before, queued_at, started_at, ended_at, fence, worker_id, lease_until, deaths, abort_reason, user_seq FROM run WHERE id = 'run_1'`,

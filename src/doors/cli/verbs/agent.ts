@@ -11,6 +11,8 @@ interface AgentFlags extends ConnectFlags {
   readonly sessionId?: string;
   readonly session?: string;
   readonly thinking?: string;
+  readonly verbose?: string;
+  readonly local?: boolean;
   readonly json?: boolean;
 }
 
@@ -30,6 +32,12 @@ export function addAgentVerb(program: Command, { world, withGateway, print }: Ve
     .option('--session-id <id>', 'a session by its id')
     .option('--session <key>', 'a session by its key, or a plain name')
     .option('--thinking <level>', 'off, minimal, low, medium, high')
+    .option('--verbose <level>', 'on or off: whether clients see the tool calls of the session')
+    .option('--channel <channel>', 'accepted for compatibility: no channels are configured')
+    .option('--reply-to <target>', 'accepted for compatibility')
+    .option('--reply-channel <channel>', 'accepted for compatibility')
+    .option('--reply-account <id>', 'accepted for compatibility')
+    .option('--local', 'not available: agents run in the gateway')
     .option('--deliver', 'accepted for compatibility: the answer is printed here')
     .option('--url <url>', 'WebSocket address of the gateway')
     .option('--token <token>', 'gateway token')
@@ -39,6 +47,7 @@ export function addAgentVerb(program: Command, { world, withGateway, print }: Ve
     .action(async (flags: AgentFlags) => {
       if (!flags.agent && !flags.to && !flags.sessionId && !flags.session)
         throw new CliError('Error: Pass --to <E.164>, --session-id, or --agent to choose a session');
+      if (flags.local) throw new CliError('agents run in the gateway: leave --local out, and start one with: clawdbot gateway');
       const { timeout, ...connectFlags } = flags;
       const seconds = timeout === undefined ? undefined : Number(timeout);
       if (seconds !== undefined && !(seconds >= 0)) throw new CliError('--timeout must be a number of seconds');
@@ -52,7 +61,11 @@ export function addAgentVerb(program: Command, { world, withGateway, print }: Ve
         ...(flags.thinking && { thinking: flags.thinking }),
         ...(seconds !== undefined && { timeout: seconds }),
       };
-      const answer = (await withGateway(connectFlags, (client) => client.call('agent', params, { expectFinal: true, timeoutMs: 0 }))) as FinalAnswer; // the shape of protocol3/methods
+      const answer = (await withGateway(connectFlags, async (client) => {
+        const key = flags.session ?? (flags.agent ? `agent:${flags.agent}:main` : undefined);
+        if (flags.verbose && key) await client.call('sessions.patch', { key, verboseLevel: flags.verbose });
+        return client.call('agent', params, { expectFinal: true, timeoutMs: 0 });
+      })) as FinalAnswer; // the shape of protocol3/methods
       if (flags.json) return print(answer);
       const text = (answer.result?.payloads ?? []).map((payload) => payload.text ?? '').join('\n');
       world.out(`${text || answer.summary || 'No reply from agent.'}\n`);

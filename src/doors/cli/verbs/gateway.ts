@@ -45,12 +45,39 @@ export function addGatewayVerbs(program: Command, { world, profile, withGateway,
     const flags = command.optsWithGlobals<ConnectFlags & { json?: boolean; probe: boolean }>();
     const running = world.runningGateway(profile());
     const { url } = world.target(profile());
+    const at = flags.url ?? url;
     const rpc = flags.probe ? await probe(() => withGateway(flags, (client) => client.call('status'))) : undefined;
     if (flags.json) {
-      print({ gateway: { probeUrl: flags.url ?? url, ...running }, process: running ?? null, ...(rpc && { rpc: { ...rpc, url: flags.url ?? url } }) });
+      const { path, exists, issues, config } = world.readConfig(profile());
+      const port = Number(new URL(url).port);
+      const { bind = 'loopback' } = config?.gateway ?? {};
+      const file = { path, exists, valid: issues.length === 0 };
+      print({
+        service: {
+          label: 'process',
+          loaded: running !== undefined,
+          loadedText: 'running',
+          notLoadedText: 'not running',
+          runtime: { status: running ? 'running' : 'stopped', ...running },
+        },
+        config: { cli: file, daemon: file },
+        gateway: {
+          bindMode: bind,
+          bindHost: bind === 'lan' ? '0.0.0.0' : '127.0.0.1',
+          port,
+          portSource: running ? 'running gateway' : 'config',
+          probeUrl: at,
+          ...running,
+        },
+        port: { port, status: running ? 'busy' : 'free', listeners: running ? [{ pid: running.pid }] : [], hints: [] },
+        process: running ?? null,
+        ...(rpc && { rpc: { ok: rpc.ok, url: at, ...(!rpc.ok && { error: rpc.error }) } }),
+        legacyServices: [],
+        extraServices: [],
+      });
     } else {
       world.out(`${running ? `running: PID ${running.pid}, port ${running.port}` : 'no gateway of this state is running. Start one with: clawdbot gateway'}\n`);
-      if (rpc) world.out(`${rpc.ok ? `answers at ${flags.url ?? url}` : `does not answer: ${rpc.error}`}\n`);
+      if (rpc) world.out(`${rpc.ok ? `answers at ${at}` : `does not answer: ${rpc.error}`}\n`);
     }
   });
   withConnectFlags(gateway.command('health').description('Ask the running gateway how it is').option('--json', 'as JSON')).action(
@@ -71,6 +98,32 @@ export function addGatewayVerbs(program: Command, { world, profile, withGateway,
     const call = (client: GatewayClient) => client.call(method, params, { ...(flags.expectFinal && { expectFinal: true, timeoutMs: 0 }) });
     print(await withGateway(flags, call));
   });
+  withConnectFlags(
+    gateway.command('usage-cost').description('Cost of the last days').option('--days <days>', 'how many', '30').option('--json', 'accepted for compatibility'),
+  ).action(async (_flags, command: Command) => {
+    const flags = command.optsWithGlobals<ConnectFlags & { days: string }>();
+    const days = Number(flags.days);
+    if (!(Number.isInteger(days) && days > 0)) throw new CliError('--days must be a positive whole number');
+    print(await withGateway(flags, (client) => client.call('usage.cost', { days })));
+  });
+  withConnectFlags(gateway.command('probe').description('What the gateway at an address says of itself').option('--json', 'accepted for compatibility')).action(
+    async (_flags, command: Command) => {
+      const flags = command.optsWithGlobals<ConnectFlags>();
+      const at = flags.url ?? world.target(profile()).url;
+      const since = performance.now();
+      const told = await probe(() =>
+        withGateway(flags, async (client) => {
+          const [health, summary, presence] = await Promise.all([client.call('health'), client.call('status'), client.call('system-presence')]);
+          return { health, summary, presence };
+        }),
+      );
+      const latencyMs = Math.round(performance.now() - since);
+      const connect = { ok: told.ok, latencyMs: told.ok ? latencyMs : null, error: told.ok ? null : told.error, close: null };
+      const target = { id: 'localLoopback', kind: 'localLoopback', url: at, active: true, tunnel: null, connect, ...(told.ok && (told.answer as object)) };
+      print({ ok: told.ok, ts: world.now(), durationMs: latencyMs, primaryTargetId: told.ok ? target.id : null, warnings: [], targets: [target] });
+      if (!told.ok) setExit(1);
+    },
+  );
   gateway
     .command('stop')
     .description('Stop the running gateway: running turns are given time, then handed to the next start')
@@ -85,10 +138,9 @@ export function addGatewayVerbs(program: Command, { world, profile, withGateway,
     });
 }
 
-async function probe(ask: () => Promise<unknown>): Promise<{ ok: true } | { ok: false; error: string }> {
+async function probe(ask: () => Promise<unknown>): Promise<{ ok: true; answer: unknown } | { ok: false; error: string }> {
   try {
-    await ask();
-    return { ok: true };
+    return { ok: true, answer: await ask() };
   } catch (error) {
     return { ok: false, error: error instanceof Error ? error.message : String(error) };
   }

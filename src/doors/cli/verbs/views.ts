@@ -2,6 +2,8 @@
 
 import type { Command } from 'commander';
 import { CallError } from '../client.ts';
+import { type HistoryMessage, messageText } from '../messages.ts';
+import { age } from '../text.ts';
 import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
 import type { OfflineAnswers } from '../world.ts';
 
@@ -37,17 +39,10 @@ interface Finding {
   readonly path: string;
   readonly message: string;
 }
-interface HistoryMessage {
-  readonly role: string;
-  readonly toolName?: string;
-  readonly content: readonly { readonly type: string; readonly text?: string; readonly name?: string; readonly arguments?: unknown }[];
-}
 interface HistoryAnswer {
   readonly messages: readonly HistoryMessage[];
 }
 type Flags = ConnectFlags & { readonly json?: boolean; readonly active?: string; readonly limit?: string };
-
-const MINUTE_MS = 60_000;
 
 export function addViewVerbs(program: Command, { world, profile, withGateway, print }: VerbContext): void {
   withConnectFlags(
@@ -67,17 +62,34 @@ export function addViewVerbs(program: Command, { world, profile, withGateway, pr
       .option('--deep', 'accepted for compatibility')
       .option('--usage', 'accepted for compatibility'),
   ).action(async (flags: Flags) => {
-    const { status, health, latencyMs } = await withGateway(flags, async (client) => {
-      const since = performance.now();
-      const answered = await client.call('health');
-      const tookMs = Math.round(performance.now() - since);
-      return { health: answered as HealthAnswer, status: (await client.call('status')) as object, latencyMs: tookMs }; // shapes of health/methods
-    });
-    if (flags.json) return print({ ...status, gateway: { mode: 'local', reachable: true, connectLatencyMs: latencyMs, error: null }, agents: health.agents });
-    world.out(`${healthPage(health)}\n${sessionsTable((status as { sessions: { recent: readonly SessionRow[] } }).sessions.recent, health.ts)}`); // the shape of status
+    const { url } = world.target(profile());
+    const gateway = { mode: 'local', url: flags.url ?? url, reachable: true, connectLatencyMs: 0, self: null as unknown, error: null as string | null };
+    try {
+      const { status, health, latencyMs, self } = await withGateway(flags, async (client) => {
+        const since = performance.now();
+        const answered = await client.call('health');
+        const tookMs = Math.round(performance.now() - since);
+        const [present] = (await client.call('system-presence')) as readonly unknown[]; // the gateway itself comes first
+        return { health: answered as HealthAnswer, status: (await client.call('status')) as object, latencyMs: tookMs, self: present }; // shapes of health/methods
+      });
+      if (flags.json)
+        return print({ ...status, ...surroundings(world.version), gateway: { ...gateway, connectLatencyMs: latencyMs, self }, agents: health.agents });
+      world.out(`${healthPage(health)}\n${sessionsTable((status as { sessions: { recent: readonly SessionRow[] } }).sessions.recent, health.ts)}`); // the shape of status
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      const answer = (await (await world.offline(profile()))?.sessions(undefined)) as SessionsAnswer | undefined; // the shape of sessions/methods
+      const recent = answer?.sessions.slice(0, 10) ?? [];
+      if (flags.json)
+        return print({
+          ...surroundings(world.version),
+          sessions: { count: answer?.sessions.length ?? 0, recent },
+          gateway: { ...gateway, reachable: false, connectLatencyMs: null, error: error.message },
+        });
+      world.out(`The gateway does not answer: ${error.message}\n\n${sessionsTable(recent, world.now())}`);
+    }
   });
 
-  withConnectFlags(
+  const sessionsCommand = withConnectFlags(
     program
       .command('sessions [key]')
       .description('Sessions, the latest first; with a key, the messages of that session. Works without a running gateway too')
@@ -85,17 +97,30 @@ export function addViewVerbs(program: Command, { world, profile, withGateway, pr
       .option('--limit <n>', 'messages of a session at most', '200')
       .option('--json', 'as JSON')
       .option('--store <path>', 'accepted for compatibility'),
-  ).action(async (key: string | undefined, flags: Flags) => {
+  );
+  sessionsCommand.action(async (key: string | undefined, flags: Flags) => {
     const minutes = flags.active === undefined ? undefined : Number(flags.active);
     if (minutes !== undefined && !(Number.isInteger(minutes) && minutes > 0)) throw new CliError('--active must be a positive integer (minutes)');
     if (key !== undefined) return showHistory(key, flags);
-    const answer = (await withGateway(flags, (client) => client.call('sessions.list', minutes === undefined ? {} : { activeMinutes: minutes })).catch(
-      orOffline((answers) => answers.sessions(minutes)),
-    )) as SessionsAnswer; // the shape of sessions/methods
+    const answer = (await withGateway(flags, (client) =>
+      client.call('sessions.list', { limit: 1000, ...(minutes !== undefined && { activeMinutes: minutes }) }),
+    ).catch(orOffline((answers) => answers.sessions(minutes)))) as SessionsAnswer; // the shape of sessions/methods
     if (!flags.json) return world.out(sessionsTable(answer.sessions, answer.ts));
     const sessions = answer.sessions.map((row) => toSessionJson(row, answer.ts));
     print({ path: answer.path, count: sessions.length, activeMinutes: minutes ?? null, sessions });
   });
+
+  sessionsCommand
+    .command('export')
+    .description('Write sessions.json and transcripts as the original keeps them, for its own tools')
+    .option('--out <dir>', 'write below this folder instead of the state')
+    .option('--json', 'as JSON')
+    .action(async (_flags, command: Command) => {
+      const { out, json } = command.optsWithGlobals<{ out?: string; json?: boolean }>();
+      const written = await world.exportSessions(profile(), out);
+      if (json) print(written);
+      else world.out(`${written.sessions} sessions written below ${written.dir}${written.kept > 0 ? `; ${written.kept} entries of others kept` : ''}\n`);
+    });
 
   const orOffline = (ask: (answers: OfflineAnswers) => Promise<unknown>) => async (error: unknown) => {
     const answers = error instanceof CallError && world.runningGateway(profile()) === undefined ? await world.offline(profile()) : undefined;
@@ -109,6 +134,17 @@ export function addViewVerbs(program: Command, { world, profile, withGateway, pr
     )) as HistoryAnswer; // the shape of sessions/methods
     if (flags.json) return print(answer);
     world.out(answer.messages.length === 0 ? `No messages in ${key}.\n` : answer.messages.map(messageText).join('\n'));
+  };
+}
+
+function surroundings(version: string) {
+  return {
+    os: { platform: process.platform, arch: process.arch, node: process.version },
+    update: { installed: version, available: null },
+    memory: null,
+    gatewayService: { installed: null },
+    nodeService: { installed: null },
+    securityAudit: { hint: 'clawdbot doctor' },
   };
 }
 
@@ -126,11 +162,6 @@ function toSessionJson({ key, kind, updatedAt, sessionId, systemSent, inputToken
     ...(model !== undefined && { model }),
     contextTokens,
   };
-}
-
-function messageText({ role, content, toolName }: HistoryMessage): string {
-  const parts = content.map((part) => (part.type === 'toolCall' ? `-> ${part.name} ${JSON.stringify(part.arguments)}` : (part.text ?? '')));
-  return `[${role}${toolName ? ` ${toolName}` : ''}]\n${parts.join('\n')}\n`;
 }
 
 function healthPage({ version, pid, workers, agents, sessions, lanes, config, logFile }: HealthAnswer): string {
@@ -159,9 +190,4 @@ function sessionsTable(rows: readonly SessionRow[], now: number): string {
         `${key.padEnd(width)}  ${age(now - updatedAt).padStart(8)}  ${String(totalTokens).padStart(8)}/${contextTokens}  ${model ?? ''}\n`,
     )
     .join('');
-}
-
-function age(ms: number): string {
-  if (ms < MINUTE_MS) return `${Math.max(0, Math.round(ms / 1000))}s ago`;
-  return ms < 60 * MINUTE_MS ? `${Math.round(ms / MINUTE_MS)}m ago` : `${Math.round(ms / (60 * MINUTE_MS))}h ago`;
 }

@@ -3,19 +3,20 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readConfigFile } from '../adapters/config/load.ts';
-import { existingToken } from '../adapters/config/secrets.ts';
-import { defaultAgentId, type LoadedConfig, parseConfig, variablesIn } from '../domain/config.ts';
-import { modelChain } from '../domain/model.ts';
-import { canonicalSessionKey } from '../domain/session.ts';
-import { WORKSPACE_ID } from '../domain/workspace.ts';
-import type { CliWorld, Profile, Target } from '../doors/cli/world.ts';
-import { systemClock } from '../kit/clock.ts';
-import { errorCode, messageOf } from '../kit/fault.ts';
-import { silentLog } from '../kit/log.ts';
-import { startTimeOf } from '../kit/process-ref.ts';
-import { type Environment, providerKeysIn, readEnvironment } from './environment.ts';
-import { VERSION } from './version.ts';
+import { openConfigFile } from '../../adapters/config/file.ts';
+import { readConfigFile, usableConfig } from '../../adapters/config/load.ts';
+import { existingToken } from '../../adapters/config/secrets.ts';
+import { defaultAgentId, type LoadedConfig, variablesIn } from '../../domain/config.ts';
+import { modelChain } from '../../domain/model.ts';
+import { canonicalSessionKey } from '../../domain/session.ts';
+import { WORKSPACE_ID } from '../../domain/workspace.ts';
+import type { CliWorld, Profile, Target } from '../../doors/cli/world.ts';
+import { systemClock } from '../../kit/clock.ts';
+import { errorCode, messageOf } from '../../kit/fault.ts';
+import { silentLog } from '../../kit/log.ts';
+import { startTimeOf } from '../../kit/process-ref.ts';
+import { type Environment, providerKeysIn, readEnvironment } from '../environment.ts';
+import { VERSION } from '../version.ts';
 
 const CANNOT_RUN = 78;
 const RunningFile = z.object({ pid: z.int(), pidStarted: z.string(), port: z.int() });
@@ -25,15 +26,27 @@ export function createCliWorld(): CliWorld {
     version: process.env['CLAWDBOT_VERSION'] ?? VERSION,
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
+    terminal: () => ({ input: process.stdin, output: process.stdout }),
+    isTerminal: () => process.stdin.isTTY === true && process.stdout.isTTY === true,
+    now: systemClock.now,
+    pause: systemClock.sleep,
     target,
     runGateway,
     runningGateway: (profile) => runningGateway(readEnvironment(profile)),
     stopProcess,
     offline,
     readConfig: (profile) => {
-      const { path, raw, parsed, issues, warnings } = readConfigFile(fileOf(readEnvironment(profile)));
-      return { path, exists: raw !== undefined, value: parsed, issues, warnings };
+      const { path, raw, parsed, config, issues, warnings } = readConfigFile(fileOf(readEnvironment(profile)));
+      return { path, exists: raw !== undefined, value: parsed, config, issues, warnings };
     },
+    configFile: (profile) => {
+      const { stateDir, configPath: path, variables } = readEnvironment(profile);
+      return openConfigFile({ path, stateDir, variables, clock: systemClock });
+    },
+    models: async (profile) => (await import('./facts.ts')).modelFacts(readEnvironment(profile)),
+    agents: async (profile) => (await import('./facts.ts')).agentFacts(readEnvironment(profile)),
+    examine: async (profile) => (await import('./doctor.ts')).examine(readEnvironment(profile), runningGateway(readEnvironment(profile))),
+    exportSessions: async (profile, out) => (await import('./export.ts')).exportSessions(readEnvironment(profile), out),
     runSimulator,
   };
 }
@@ -44,12 +57,12 @@ function fileOf({ configPath, variables }: Environment) {
 
 function target(profile: Profile): Target {
   const environment = readEnvironment(profile);
-  const { config } = readConfigFile(fileOf(environment));
-  const port = environment.port ?? runningGateway(environment)?.port ?? config?.gateway.port ?? 18_789;
+  const { gateway } = usableConfig(fileOf(environment));
+  const port = environment.port ?? runningGateway(environment)?.port ?? gateway.port;
   return {
     url: `ws://127.0.0.1:${port}`,
-    token: environment.token ?? config?.gateway.auth.token ?? existingToken(environment.stateDir),
-    password: environment.password ?? config?.gateway.auth.password,
+    token: environment.token ?? gateway.auth.token ?? existingToken(environment.stateDir),
+    password: environment.password ?? gateway.auth.password,
   };
 }
 
@@ -64,7 +77,7 @@ function runningGateway({ stateDir }: Environment) {
 }
 
 const runGateway: CliWorld['runGateway'] = async (profile, { onReady, ...options }) => {
-  const [{ CannotRun }, { startGateway }] = await Promise.all([import('./state.ts'), import('./gateway.ts')]);
+  const [{ CannotRun }, { startGateway }] = await Promise.all([import('../state.ts'), import('../gateway.ts')]);
   const environment = readEnvironment(profile);
   try {
     const gateway = await startGateway({ environment, ...options });
@@ -92,7 +105,7 @@ async function noticesFor({ issues, source, path, config }: LoadedConfig, { stat
     notices.push(
       `attention: ${path} is not valid (${issues[0]?.message ?? ''}); running ${source === 'defaults' ? 'the defaults' : 'its last good revision'}. Check it with: clawdbot config validate`,
     );
-  const { createModels } = await import('../adapters/models/catalog.ts');
+  const { createModels } = await import('../../adapters/models/catalog.ts');
   const models = createModels({ config, stateDir, providerKeys: providerKeysIn({ ...variablesIn(config), ...variables }), clock: systemClock, log: silentLog });
   const agentId = defaultAgentId(config);
   const [primary] = modelChain(config, agentId, null);
@@ -129,11 +142,9 @@ const offline: CliWorld['offline'] = async (profile) => {
   const environment = readEnvironment(profile);
   const path = join(environment.stateDir, 'gateway.sqlite');
   if (!existsSync(path)) return undefined;
-  const { openSqliteReader } = await import('../adapters/store/sqlite.ts');
-  const { answerHistory, answerSessions } = await import('../features/sessions/methods.ts');
-  const parsed = parseConfig(readConfigFile(fileOf(environment)).parsed ?? {});
-  if (!parsed.ok) return undefined;
-  const { config } = parsed;
+  const { openSqliteReader } = await import('../../adapters/store/sqlite.ts');
+  const { answerHistory, answerSessions } = await import('../../features/sessions/methods.ts');
+  const config = usableConfig(fileOf(environment));
   const { stateDir } = environment;
   const store = openSqliteReader(path, systemClock);
   const now = systemClock.now();
@@ -158,8 +169,8 @@ async function stopProcess(pid: number, timeoutMs: number): Promise<boolean> {
 }
 
 const runSimulator: CliWorld['runSimulator'] = async ({ port, scenario, onReady }) => {
-  const { startSimulator } = await import('../adapters/models/simulator/server.ts');
-  const { GREETER } = await import('../adapters/models/simulator/scenario.ts');
+  const { startSimulator } = await import('../../adapters/models/simulator/server.ts');
+  const { GREETER } = await import('../../adapters/models/simulator/scenario.ts');
   const { default: JSON5 } = await import('json5');
   const file = scenario === undefined ? GREETER : JSON5.parse(readFileSync(scenario, 'utf8'));
   const simulator = await startSimulator({ scenario: file, port, clock: systemClock });

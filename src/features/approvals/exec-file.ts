@@ -1,0 +1,77 @@
+// exec-approvals.json: the owner's standing permissions for commands, as existing clients read and write them.
+
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { fault } from '../../domain/fault-codes.ts';
+import { newSecret, sha256Hex } from '../../kit/id.ts';
+import { method } from '../../ports/method.ts';
+
+const Policy = z.looseObject({
+  security: z.enum(['deny', 'allowlist', 'full']).optional(),
+  ask: z.enum(['off', 'on-miss', 'always']).optional(),
+  askFallback: z.enum(['deny', 'allowlist', 'full']).optional(),
+  autoAllowSkills: z.boolean().optional(),
+});
+const ApprovalsFile = z.looseObject({
+  version: z.literal(1),
+  socket: z.looseObject({ path: z.string().optional(), token: z.string().optional() }).optional(),
+  defaults: Policy.optional(),
+  agents: z.record(z.string(), Policy.extend({ allowlist: z.array(z.looseObject({ pattern: z.string().min(1) })).optional() })).optional(),
+});
+type ApprovalsFile = z.infer<typeof ApprovalsFile>;
+
+const Snapshot = z.object({ path: z.string(), exists: z.boolean(), hash: z.string().nullable(), file: z.record(z.string(), z.unknown()) });
+
+function read(stateDir: string): { readonly path: string; readonly raw: string | undefined; readonly file: ApprovalsFile } {
+  const path = join(stateDir, 'exec-approvals.json');
+  const empty: ApprovalsFile = { version: 1, socket: { path: join(stateDir, 'exec-approvals.sock') }, defaults: {}, agents: {} };
+  if (!existsSync(path)) return { path, raw: undefined, file: empty };
+  const raw = readFileSync(path, 'utf8');
+  let value: unknown;
+  try {
+    value = JSON.parse(raw);
+  } catch {
+    throw fault('request.refused', { reason: `${path} is not JSON. Mend it by hand or move it away; nothing was changed` });
+  }
+  const parsed = ApprovalsFile.safeParse(value);
+  if (!parsed.success) throw fault('request.refused', { reason: `${path} is not valid: ${z.prettifyError(parsed.error)}` });
+  return { path, raw, file: parsed.data };
+}
+
+function snapshot({ path, raw, file }: ReturnType<typeof read>) {
+  const { token: _secret, ...socket } = file.socket ?? {};
+  return { path, exists: raw !== undefined, hash: raw === undefined ? null : sha256Hex(raw), file: { ...file, socket } };
+}
+
+export const execApprovalsGet = method({
+  name: 'exec.approvals.get',
+  scope: 'operator.admin',
+  about: 'The file of standing permissions for commands, its hash, without the secret of its socket.',
+  input: z.strictObject({}),
+  output: Snapshot,
+  run: async ({ gateway }) => snapshot(read(gateway.stateDir)),
+});
+
+export const execApprovalsSet = method({
+  name: 'exec.approvals.set',
+  scope: 'operator.admin',
+  about: 'Replaces the file of standing permissions. The hash of the file there is must be given.',
+  input: z.strictObject({ file: z.unknown(), baseHash: z.string().optional() }),
+  output: Snapshot,
+  run: async ({ gateway }, { file: given, baseHash }) => {
+    const before = read(gateway.stateDir);
+    if (before.raw !== undefined && baseHash === undefined)
+      throw fault('request.refused', { reason: 'exec approvals base hash required; re-run exec.approvals.get and retry' });
+    if (before.raw !== undefined && baseHash !== sha256Hex(before.raw))
+      throw fault('request.refused', { reason: 'exec approvals changed since last load; re-run exec.approvals.get and retry' });
+    const parsed = ApprovalsFile.safeParse(given);
+    if (!parsed.success) throw fault('request.refused', { reason: `exec approvals file is not valid: ${z.prettifyError(parsed.error)}` });
+    // The socket's secret is never told, so it cannot come back: it stays what it was.
+    const file = { ...parsed.data, ...((parsed.data.socket ?? before.file.socket) && { socket: { ...parsed.data.socket, ...before.file.socket } }) };
+    const draft = `${before.path}.${newSecret(4)}.new`;
+    writeFileSync(draft, `${JSON.stringify(file, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
+    renameSync(draft, before.path);
+    return snapshot(read(gateway.stateDir));
+  },
+});
