@@ -1,11 +1,11 @@
 // Changes single keys in the text of a JSON5 file: comments, order, spelling and everything else stay as they are.
 
-import { JsonArrayNode, type JsonNode, JsonObjectNode, JsonParser } from '@croct/json5-parser';
 import JSON5 from 'json5';
 import { isCredentialKey, MASKED, redactConfig } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { messageOf } from '../../kit/fault.ts';
 import { canonicalJson } from '../../kit/lines.ts';
+import { addMember, applySplices, find, readTree, removeMember, replaceValue } from './json5-text.ts';
 
 export interface Edit {
   readonly path: readonly string[];
@@ -35,29 +35,28 @@ export function parseText(text: string): Plain {
 }
 
 /**
- * The text with the edits made. What comes out is read again and compared with what was meant.
+ * The text with the edits made, one after the other. What comes out is read again and compared with what was meant.
  * @throws Fault `config.not_editable` when the file is not JSON5 or a path leads through something that is no section
  */
 export function editText(text: string, edits: readonly Edit[]): string {
-  const before = parseText(text);
-  const expected = edits.reduce((value, edit) => applyTo(value, edit.path, edit.value), before);
-  const root = readTree(text.trim() === '' ? EMPTY : text);
-  for (const { path, value } of edits) {
-    if (value === undefined) remove(root, path);
-    else set(root, path, value);
-  }
-  const edited = root.toString();
+  const expected = edits.reduce((value, edit) => applyTo(value, edit.path, edit.value), parseText(text));
+  const edited = edits.reduce(editOnce, text.trim() === '' ? EMPTY : text);
   if (canonicalJson(parseText(edited)) !== canonicalJson(expected))
     throw fault('config.not_editable', { reason: 'an edit in place did not give the value that was meant' });
   return edited;
 }
 
-function readTree(text: string): JsonObjectNode {
-  try {
-    return JsonParser.parse(text, JsonObjectNode);
-  } catch (error) {
-    throw fault('config.not_editable', { reason: messageOf(error) });
-  }
+function editOnce(text: string, { path, value }: Edit): string {
+  const root = readTree(text, keyOf);
+  const { section, member, rest } = find(root, path);
+  if (value === undefined) return member && rest.length === 1 ? applySplices(text, removeMember(text, section, member)) : text;
+  if (member && rest.length === 1) return applySplices(text, replaceValue(text, member, value));
+  const [key = '', ...inner] = rest;
+  return applySplices(text, addMember(text, section, key, nest(inner, value)));
+}
+
+function keyOf(written: string): string {
+  return /^["']/.test(written) ? String(JSON5.parse(written)) : (Object.keys(JSON5.parse(`{${written}:0}`))[0] ?? written);
 }
 
 function applyTo(value: unknown, path: readonly string[], leaf: unknown): Plain {
@@ -84,34 +83,8 @@ function indexIn(list: readonly unknown[], key: string): number {
   return index;
 }
 
-function set(root: JsonObjectNode, path: readonly string[], value: unknown): void {
-  let node: JsonNode = root;
-  for (const [i, key] of path.entries()) {
-    const last = i === path.length - 1;
-    if (node instanceof JsonArrayNode) {
-      if (last)
-        node.set(Number(key), value as never); // any JSON value
-      else node = node.get(Number(key));
-    } else if (node instanceof JsonObjectNode) {
-      if (last) return void node.set(key, value as never); // any JSON value
-      if (!node.has(key)) return void node.set(key, nest(path.slice(i + 1), value) as never); // sections that were missing, whole
-      node = node.get(key);
-    }
-  }
-}
-
 function nest(path: readonly string[], value: unknown): unknown {
   return path.reduceRight((inner, key) => ({ [key]: inner }), value);
-}
-
-function remove(root: JsonObjectNode, path: readonly string[]): void {
-  let node: JsonNode = root;
-  for (const key of path.slice(0, -1)) {
-    if (!(node instanceof JsonObjectNode) || !node.has(key)) return;
-    node = node.get(key);
-  }
-  const last = path.at(-1);
-  if (node instanceof JsonObjectNode && last !== undefined && node.has(last)) node.delete(last);
 }
 
 /** The edits of a JSON merge patch on the file's own value. */

@@ -1,6 +1,6 @@
 // Decides which configuration the gateway runs: the file, else its last good revision, else the defaults. Never a stop.
 
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, type ConfigFinding, type LoadedConfig, parseConfig } from '../../domain/config.ts';
 import { keyFindings } from '../../domain/config-keys.ts';
@@ -80,11 +80,19 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   return { ...read, config: defaultConfig(), source: 'defaults' };
 }
 
-/** Keeps a copy of a file that does not run. */
+const REJECTED = /^rejected-[0-9a-f]*\.json5$/;
+const REJECTED_KEPT = 20;
+
+/** Keeps a copy of a file that does not run; the latest twenty stay. */
 export function setAside({ path, stateDir }: LoadOptions, { raw, hash = '' }: ReadConfig): void {
   if (raw === undefined) return;
-  mkdirSync(join(stateDir, 'config'), { recursive: true, mode: 0o700 });
-  copyFileSync(path, join(stateDir, 'config', `rejected-${hash.slice(0, 12)}.json5`));
+  const dir = join(stateDir, 'config');
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  copyFileSync(path, join(dir, `rejected-${hash.slice(0, 12)}.json5`));
+  const copies = readdirSync(dir)
+    .filter((name) => REJECTED.test(name))
+    .map((name) => ({ name, at: statSync(join(dir, name)).mtimeMs }));
+  for (const { name } of copies.toSorted((a, b) => b.at - a.at).slice(REJECTED_KEPT)) rmSync(join(dir, name), { force: true });
 }
 
 function lastGood(text: string | undefined, { path, variables }: ConfigSource) {
