@@ -1,68 +1,10 @@
 // Protocol 3 as existing clients know it: handshake, refusals, frames, scopes, devices.
 
 import assert from 'node:assert/strict';
-import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { describe, it, type TestContext } from 'node:test';
-import { WebSocket } from 'ws';
+import { describe, it } from 'node:test';
 import { TOKEN } from '../support/installation.ts';
 import { startJourney } from '../support/journey.ts';
-import { until } from '../support/scratch.ts';
-
-// biome-ignore lint/suspicious/noExplicitAny: frames of many shapes, looked into by tests
-type Frame = any;
-
-/** A client that says exactly what it is told to. */
-function raw(t: TestContext, port: number, headers: Readonly<Record<string, string>> = {}) {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}`, { headers });
-  const frames: Frame[] = [];
-  let closed: { code: number; reason: string } | undefined;
-  socket.on('message', (data: Buffer) => frames.push(JSON.parse(data.toString())));
-  socket.on('close', (code, reason) => {
-    closed = { code, reason: reason.toString() };
-  });
-  socket.on('error', () => undefined);
-  t.after(() => socket.terminate());
-  return {
-    socket,
-    frames,
-    challenge: () => until('the challenge', () => frames.find((frame) => frame.event === 'connect.challenge')),
-    send: (frame: unknown) => socket.send(typeof frame === 'string' || Buffer.isBuffer(frame) ? frame : JSON.stringify(frame)),
-    answer: (id: string, count = 1) =>
-      until(`answer ${id}`, () => {
-        const found = frames.filter((frame) => frame.type === 'res' && frame.id === id);
-        return found.length >= count && found[count - 1];
-      }),
-    closed: () => until('the close', () => closed),
-  };
-}
-
-const connectParams = (more: Readonly<Record<string, unknown>> = {}) => ({
-  minProtocol: 3,
-  maxProtocol: 3,
-  client: { id: 'test', version: '1.0', platform: 'linux', mode: 'test' },
-  auth: { token: TOKEN },
-  ...more,
-});
-const connectFrame = (more: Readonly<Record<string, unknown>> = {}) => ({ type: 'req', id: 'c', method: 'connect', params: connectParams(more) });
-
-function newDevice() {
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-  const rawKey = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32);
-  return { id: createHash('sha256').update(rawKey).digest('hex'), publicKey: rawKey.toString('base64url'), privateKey };
-}
-
-function signDevice(
-  { id, publicKey, privateKey }: { id: string; publicKey: string; privateKey: KeyObject },
-  { nonce, token, scopes = ['operator.admin'], signedAt = Date.now() }: { nonce: string; token: string; scopes?: string[]; signedAt?: number },
-) {
-  const payload = ['v2', id, 'test', 'test', 'operator', scopes.join(','), String(signedAt), token, nonce].join('|');
-  return {
-    device: { id, publicKey, signature: sign(null, Buffer.from(payload), privateKey).toString('base64url'), signedAt, nonce },
-    role: 'operator',
-    scopes,
-    auth: { token },
-  };
-}
+import { connectFrame, connectParams, enter as entered, newDevice, raw, signDevice } from '../support/wire.ts';
 
 const SCENARIO = { name: 'ok', rules: [{ text: 'ok' }] };
 
@@ -194,14 +136,6 @@ describe('the handshake', () => {
 });
 
 describe('frames', () => {
-  const entered = async (t: TestContext, port: number, more: Readonly<Record<string, unknown>> = {}) => {
-    const client = raw(t, port);
-    await client.challenge();
-    client.send(connectFrame(more));
-    assert.equal((await client.answer('c')).ok, true);
-    return client;
-  };
-
   it('are answered one by one; bad ones get their reason and the connection stays', async (t) => {
     const { gateway } = await startJourney(t, { scenario: SCENARIO });
     const client = await entered(t, gateway.port);

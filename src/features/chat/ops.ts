@@ -32,17 +32,17 @@ const insertHeir = statement<SessionTable>()((db, p) =>
     agent_id: p.agent_id,
     label: p.label,
     model_override: p.model_override,
-    last_seq: 0,
-    input_tokens: 0,
-    output_tokens: 0,
-    context_tokens: 0,
+    last_seq: p.last_seq,
+    input_tokens: p.input_tokens,
+    output_tokens: p.output_tokens,
+    context_tokens: p.context_tokens,
     last_model: p.last_model,
-    aborted_last_run: 0,
+    aborted_last_run: p.aborted_last_run,
     created_at: p.created_at,
     updated_at: p.updated_at,
     settings: p.settings,
     spawned_by: p.spawned_by,
-    context_from: 1,
+    context_from: p.context_from,
     archived_at: null,
   }),
 );
@@ -84,7 +84,8 @@ export interface Restarted {
  * What had begun is stopped; messages that wait for their turn go to the new session.
  */
 function* restart(tx: Tx, old: SessionTable, actor: string): OpSteps<Restarted> {
-  const session: SessionTable = { ...old, id: tx.newId('sess'), created_at: tx.now, updated_at: tx.now, last_seq: 0, context_from: 1 };
+  const counters = { last_seq: 0, input_tokens: 0, output_tokens: 0, context_tokens: 0, aborted_last_run: 0, context_from: 1 };
+  const session: SessionTable = { ...old, ...counters, id: tx.newId('sess'), created_at: tx.now, updated_at: tx.now };
   yield* tx.run(archiveSession, { id: old.id, now: tx.now });
   yield* tx.run(insertHeir, session);
   const open = yield* tx.all(openRunsOfSession, { workspaceId: old.workspace_id, sessionKey: old.key });

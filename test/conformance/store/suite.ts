@@ -6,9 +6,10 @@ import fc from 'fast-check';
 import type { EventBody, SealedEvent } from '../../../src/domain/event.ts';
 import { DEATH_LIMIT, isTerminal, LEASE_MS, type RunOutcome } from '../../../src/domain/run.ts';
 import { type EntryBody, NO_USAGE } from '../../../src/domain/transcript.ts';
+import { deleteSession, resetSession } from '../../../src/features/chat/ops.ts';
 import { chainHash, eventsSince } from '../../../src/features/events/ops.ts';
 import { claimRuns, finishRun, reapRuns, recordStep, releaseRun, renewLeases, type TurnAssignment } from '../../../src/features/runs/lease-ops.ts';
-import { abortRuns, getRun, laneLoads, type RunRequest, setLanes, submitRun } from '../../../src/features/runs/ops.ts';
+import { abortRuns, getRun, laneLoads, listRuns, type RunRequest, setLanes, submitRun } from '../../../src/features/runs/ops.ts';
 import { getSession, listSessions, readEntries, readLatestEntries } from '../../../src/features/sessions/ops.ts';
 import { beginGateway, beginWorker, endWorker, noteProcess } from '../../../src/features/workers/ops.ts';
 import type { Clock } from '../../../src/kit/clock.ts';
@@ -346,7 +347,7 @@ export function storeConformance(name: string, open: OpenStore): void {
     });
 
     it('whatever happens in whatever order, the rules of runs hold', async (t) => {
-      const kinds = fc.constantFrom('submit', 'claim', 'finish', 'record', 'stale', 'die', 'expire', 'abort', 'release', 'renew');
+      const kinds = fc.constantFrom('submit', 'claim', 'finish', 'record', 'stale', 'die', 'expire', 'abort', 'release', 'renew', 'reset', 'delete');
       await fc.assert(
         fc.asyncProperty(fc.array(fc.tuple(kinds, fc.nat(5), fc.nat(3)), { maxLength: 60 }), async (commands) => {
           const world = await opened(t, { main: 3 });
@@ -365,7 +366,7 @@ interface World {
   readonly runOf: (n: number | string) => Promise<{ readonly state: string } | null>;
 }
 
-/** Plays random commands and checks after each: one turn per session, lane limits, terminal states immutable, fences rising. */
+/** Plays random commands and checks after each: one turn per session (also across resets), lane limits, terminal states immutable, fences rising. */
 async function playCommands({ store, advance, claim, runOf }: World, commands: readonly (readonly [string, number, number])[]): Promise<void> {
   const held: TurnAssignment[] = [];
   const ended = new Map<string, unknown>();
@@ -399,12 +400,16 @@ async function playCommands({ store, advance, claim, runOf }: World, commands: r
     else if (kind === 'release' && run) await tolerate(store.call(releaseRun, { runId: run.runId, fence: run.fence }));
     else if (kind === 'renew') await store.call(renewLeases, { held: held.map(({ runId, fence }) => ({ runId, fence })) });
     else if (kind === 'abort' && n > 0) await store.call(abortRuns, { workspaceId: W, actor: 'test', runKey: `key-${1 + (a % n)}`, reason: 'rpc' });
+    else if (kind === 'reset') await store.call(resetSession, { workspaceId: W, actor: 'test', key: `agent:main:s${b}`, agentId: 'main' });
+    else if (kind === 'delete') await store.call(deleteSession, { workspaceId: W, actor: 'test', key: `agent:main:s${b}` });
     else if (kind === 'expire') {
       advance(LEASE_MS * 2);
       await store.call(reapRuns, { workspaceId: W });
     }
     const [main] = await store.call(laneLoads, { workspaceId: W });
     assert.ok((main?.active ?? 0) <= 3, 'the lane overflowed');
+    const running = (await store.call(listRuns, { workspaceId: W, limit: 500 })).filter(({ state }) => state === 'running').map(({ sessionKey }) => sessionKey);
+    assert.equal(new Set(running).size, running.length, 'a session has two turns at once');
     for (const key of submitted) {
       const view = await runOf(key);
       assert.ok(view, 'a run was lost');

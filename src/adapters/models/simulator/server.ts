@@ -16,6 +16,8 @@ export interface Simulator {
   readonly firstTextAt: () => number | undefined;
   /** When the latest request began to arrive and when its answer was handed to the socket, on the same clock. */
   readonly latest: () => { readonly arrivedAt: number; readonly answeredAt: number };
+  /** The body of the latest request: what the model was shown. */
+  readonly latestBody: () => string;
   readonly play: (scenario: ScenarioFile) => void;
   readonly close: () => Promise<void>;
 }
@@ -50,6 +52,7 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
   const requests: SimulatedRequest[] = [];
   let firstTextAt: number | undefined;
   let latest = { arrivedAt: 0, answeredAt: 0 };
+  let latestBody = '';
   const onText = () => {
     firstTextAt = clock.elapsed();
   };
@@ -62,6 +65,7 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
     const arrivedAt = clock.elapsed();
     const path = (request.url ?? '').split('?')[0] ?? '';
     const body = await readBody(request);
+    latestBody = body;
     if (path.endsWith('/oauth/token'))
       return json(response, 200, { access_token: `sim-access-${newSecret(4)}`, refresh_token: `sim-refresh-${newSecret(4)}`, expires_in: 3600 });
     const api = path.endsWith('/messages') ? messagesApi : path.endsWith('/chat/completions') ? chatApi : undefined;
@@ -102,6 +106,7 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
       resolve({
         url: `http://127.0.0.1:${bound}`,
         requests: () => requests,
+        latestBody: () => latestBody,
         firstTextAt: () => firstTextAt,
         latest: () => latest,
         play: (next) => {
