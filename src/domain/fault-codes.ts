@@ -103,8 +103,11 @@ type FaultCodeName = keyof typeof FAULT_CODES;
 
 const FALLBACK: FaultCode = FAULT_CODES['gateway.unexpected'];
 
+const MAX_SENTENCE = 2000;
+
 export function fault(code: FaultCodeName, details: Details = {}): Fault {
-  return new Fault(code, FAULT_CODES[code].say(details), details);
+  const said = FAULT_CODES[code].say(details);
+  return new Fault(code, said.length > MAX_SENTENCE ? `${said.slice(0, MAX_SENTENCE)} …` : said, details); // what was sent is not sent back whole
 }
 
 /** Wire code, HTTP status and retry advice of a fault, whoever made it. */

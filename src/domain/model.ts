@@ -1,5 +1,6 @@
 // Model references, aliases, prices, and the rules for trying again or elsewhere.
 
+import { own } from '../kit/own.ts';
 import type { Config } from './config.ts';
 
 export interface ModelRef {
@@ -28,7 +29,7 @@ export interface ResolvedModel extends ModelRef {
 /** `provider/model` of an alias, a bare model id (anthropic is assumed) or a full reference; dead ids are replaced. */
 export function resolveModel(written: string, config: Pick<Config, 'agents' | 'models'>): ResolvedModel {
   const full = expandAlias(written.trim(), config);
-  const replacement = config.models.replacements?.[full] ?? REPLACEMENTS.find(([dead]) => dead.test(full))?.[1] ?? full;
+  const replacement = own(config.models.replacements, full) ?? REPLACEMENTS.find(([dead]) => dead.test(full))?.[1] ?? full;
   const slash = replacement.indexOf('/');
   const ref = { provider: replacement.slice(0, slash).toLowerCase(), model: replacement.slice(slash + 1) };
   return replacement === written ? ref : { ...ref, writtenAs: written };
@@ -36,7 +37,7 @@ export function resolveModel(written: string, config: Pick<Config, 'agents' | 'm
 
 function expandAlias(written: string, config: Pick<Config, 'agents'>): string {
   const named = Object.entries(config.agents.defaults.models ?? {}).find(([, entry]) => entry.alias?.toLowerCase() === written.toLowerCase());
-  const full = named?.[0] ?? ALIASES[written.toLowerCase()] ?? written;
+  const full = named?.[0] ?? own(ALIASES, written.toLowerCase()) ?? written;
   return full.includes('/') ? full : `anthropic/${full}`;
 }
 
@@ -66,7 +67,7 @@ const FREE: Price = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
 
 /** The price of a model, or null when nobody stated one. A provider at a loopback address is free unless it states a price. */
 export function priceOf({ provider, model }: ModelRef, config: Config): Price | null {
-  const entry = config.models.providers[provider];
+  const entry = own(config.models.providers, provider);
   const stated = entry?.models?.find((candidate) => candidate.id === model)?.cost;
   if (stated) return { ...FREE, ...stated };
   if (entry?.baseUrl !== undefined && isLoopback(entry.baseUrl)) return FREE;
@@ -75,7 +76,7 @@ export function priceOf({ provider, model }: ModelRef, config: Config): Price | 
 
 /** Tokens that a request to the model may have: what the configuration says of it, at most `agents.defaults.contextTokens`. */
 export function contextWindowOf({ provider, model }: ModelRef, config: Config): number {
-  const stated = config.models.providers[provider]?.models?.find((candidate) => candidate.id === model)?.contextWindow;
+  const stated = own(config.models.providers, provider)?.models?.find((candidate) => candidate.id === model)?.contextWindow;
   return Math.min(stated ?? Number.POSITIVE_INFINITY, config.agents.defaults.contextTokens);
 }
 

@@ -51,6 +51,7 @@ import { createWaiters } from './waiters.ts';
 import { startWorkerPool } from './worker-pool.ts';
 
 const LOOP_DELAY_RESOLUTION_MS = 100;
+const EXPEL_AFTER_MS = 20;
 
 export interface GatewayOptions {
   readonly environment: Environment;
@@ -238,6 +239,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     hooks: () => configFile.current().config.hooks,
     allowedOrigins,
     metrics,
+    log,
     readiness: () => ({ ready: ready.worker && !ready.stopping, waitingFor: ready.stopping ? ['stopping'] : ready.worker ? [] : ['worker'] }),
     beforeScrape: async () => {
       for (const { name, queued, active } of await store.call(laneLoads, { workspaceId: WORKSPACE_ID })) {
@@ -277,7 +279,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     pool.reconfigure();
     health.dirty();
     if (JSON.stringify(before.config.gateway.auth) !== JSON.stringify(now.config.gateway.auth))
-      ws.expel(({ bySharedSecret }) => bySharedSecret === true, 'gateway credentials changed');
+      setTimeout(() => ws.expel(({ bySharedSecret }) => bySharedSecret === true, 'gateway credentials changed'), EXPEL_AFTER_MS); // the one who asked gets an answer first
   }
   const watch = watchConfig({ path: environment.configPath, look: () => void configFile.refresh() });
 

@@ -1,12 +1,11 @@
 // A running gateway for one test, gone after it.
 
 import { randomUUID } from 'node:crypto';
-import type { TestContext } from 'node:test';
 import { connectClient, createInstallation, type InstallationOptions, type TestClient } from './installation.ts';
-import { scratchDir, until } from './scratch.ts';
+import { type Cleanup, scratchDir, until } from './scratch.ts';
 
 /** Installation, gateway and client; everything is killed and removed after the test. */
-export async function startJourney(t: TestContext, options: Omit<InstallationOptions, 'dir'>) {
+export async function startJourney(t: Cleanup, options: Omit<InstallationOptions, 'dir'>) {
   const dir = scratchDir(t);
   const installation = await createInstallation({ dir, ...options });
   t.after(() => installation.close());
@@ -14,6 +13,27 @@ export async function startJourney(t: TestContext, options: Omit<InstallationOpt
   const client = await connectClient(gateway.port);
   t.after(() => client.close());
   return { dir, installation, gateway, client, simulator: installation.simulator, workspace: installation.workspace };
+}
+
+interface Hooks {
+  readonly before: (action: () => Promise<void>) => void;
+  readonly after: (action: () => Promise<void> | void) => void;
+}
+
+/** One installation for all tests of a suite. Answers how to get at it. */
+export function startShared({ before, after }: Hooks, options: Omit<InstallationOptions, 'dir'>) {
+  const cleanups: (() => Promise<void> | void)[] = [];
+  let started: Awaited<ReturnType<typeof startJourney>> | undefined;
+  before(async () => {
+    started = await startJourney({ after: (action) => void cleanups.unshift(action) }, options);
+  });
+  after(async () => {
+    for (const cleanup of cleanups) await cleanup();
+  });
+  return () => {
+    if (!started) throw new Error('the shared installation is not there yet');
+    return started;
+  };
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of many shapes, looked into by tests

@@ -3,9 +3,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 
-type Cleanup = Pick<TestContext, 'after'>;
+/** Whatever runs actions when a test is over. */
+export interface Cleanup {
+  readonly after: (action: () => Promise<void> | void) => void;
+}
 
 export function scratchDir(t: Cleanup): string {
   const dir = mkdtempSync(join(tmpdir(), 'cbt-'));

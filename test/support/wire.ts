@@ -2,17 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import type { TestContext } from 'node:test';
 import { WebSocket } from 'ws';
 import { TOKEN } from './installation.ts';
-import { until } from './scratch.ts';
+import { type Cleanup, until } from './scratch.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: frames of many shapes, looked into by tests
 export type Frame = any;
 
 export type RawClient = ReturnType<typeof raw>;
 
-export function raw(t: Pick<TestContext, 'after'>, port: number, headers: Readonly<Record<string, string>> = {}) {
+export function raw(t: Cleanup, port: number, headers: Readonly<Record<string, string>> = {}) {
   const socket = new WebSocket(`ws://127.0.0.1:${port}`, { headers });
   const frames: Frame[] = [];
   let closed: { code: number; reason: string } | undefined;
@@ -58,7 +57,7 @@ export const connectParams = (more: Readonly<Record<string, unknown>> = {}) => (
 });
 export const connectFrame = (more: Readonly<Record<string, unknown>> = {}) => ({ type: 'req', id: 'c', method: 'connect', params: connectParams(more) });
 
-export async function enter(t: Pick<TestContext, 'after'>, port: number, more: Readonly<Record<string, unknown>> = {}): Promise<RawClient> {
+export async function enter(t: Cleanup, port: number, more: Readonly<Record<string, unknown>> = {}): Promise<RawClient> {
   const client = raw(t, port);
   await client.challenge();
   client.send(connectFrame(more));

@@ -108,7 +108,7 @@ function textAfter(change: ConfigChange, now: string | undefined, stateDir: stri
       const kept = listRevisions(stateDir);
       const hash = now === undefined ? undefined : sha256Hex(now);
       const id = change.revision ?? kept.findLast((revision) => revision.hash !== hash)?.id;
-      const text = id === undefined ? undefined : revisionText(stateDir, id);
+      const text = kept.some((revision) => revision.id === id) ? revisionText(stateDir, id ?? '') : undefined;
       if (text === undefined) throw fault('config.revision_unknown', { revision: change.revision ?? 'before this one' });
       return text;
     }

@@ -5,6 +5,7 @@ import { fault } from '../../domain/fault-codes.ts';
 import { isLoopback } from '../../domain/model.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Log } from '../../kit/log.ts';
+import { own } from '../../kit/own.ts';
 import type { ModelClient, ModelEndpoint, Models } from '../../ports/model.ts';
 import { createCredentials } from './credentials.ts';
 
@@ -45,8 +46,8 @@ export function createModels(sources: ModelSources): Models {
       return client;
     },
     endpointsFor: async (provider, agentId) => {
-      const entry = config.models.providers[provider];
-      const known = KNOWN[provider];
+      const entry = own(config.models.providers, provider);
+      const known = own(KNOWN, provider);
       const api = entry?.api ?? known?.api ?? (entry ? 'openai-completions' : undefined);
       if (api === undefined) throw fault('model.unknown_provider', { provider });
       if (!(api in APIS)) throw fault('model.unknown_provider', { provider: `${provider} (api ${api})` });

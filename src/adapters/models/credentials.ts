@@ -8,6 +8,7 @@ import { fault } from '../../domain/fault-codes.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { errorCode, messageOf } from '../../kit/fault.ts';
 import type { Log } from '../../kit/log.ts';
+import { own } from '../../kit/own.ts';
 import type { Credential } from '../../ports/model.ts';
 
 const Profile = z.discriminatedUnion('type', [
@@ -40,7 +41,7 @@ export function createCredentials({ config, stateDir, providerKeys, clock, log }
   const ownCopy = (id: string) => join(stateDir, 'credentials', `oauth-${id.replace(/[^a-z0-9_.-]/gi, '_')}.json`);
 
   const refresh = async (id: string, profile: OauthProfile): Promise<OauthProfile> => {
-    const endpoint = config.models.providers[profile.provider]?.oauth ?? DEFAULT_OAUTH[profile.provider];
+    const endpoint = own(config.models.providers, profile.provider)?.oauth ?? own(DEFAULT_OAUTH, profile.provider);
     if (!endpoint) throw fault('model.auth', { reason: `no token address is known for ${profile.provider}: set models.providers.${profile.provider}.oauth` });
     const response = await fetch(endpoint.tokenUrl, {
       method: 'POST',
@@ -93,7 +94,7 @@ export function createCredentials({ config, stateDir, providerKeys, clock, log }
       const profile = Profile.safeParse(value);
       return profile.success && profile.data.provider === provider ? [{ id, profile: profile.data }] : [];
     });
-    const order = config.auth.order[provider] ?? [];
+    const order = own(config.auth.order, provider) ?? [];
     const rank = (id: string) => (order.includes(id) ? order.indexOf(id) : order.length);
     for (const { id, profile } of profiles.sort((a, b) => rank(a.id) - rank(b.id))) {
       try {
@@ -104,9 +105,9 @@ export function createCredentials({ config, stateDir, providerKeys, clock, log }
         log.warn({ profile: id, error: messageOf(error) }, 'a model credential cannot be used');
       }
     }
-    const stated = config.models.providers[provider]?.apiKey;
+    const stated = own(config.models.providers, provider)?.apiKey;
     if (stated) found.push({ id: `${provider}:config`, kind: 'api_key', secret: stated });
-    const fromEnvironment = providerKeys[provider];
+    const fromEnvironment = own(providerKeys, provider);
     if (fromEnvironment) found.push({ id: `${provider}:env`, kind: 'api_key', secret: fromEnvironment });
     if (found.length === 0 && problems.length > 0) throw fault('model.auth', { reason: problems.join('; ') });
     return found;

@@ -96,8 +96,8 @@ const refusals: readonly AnyMethod[] = [
   ),
   refused('web.login.start', 'operator.admin', 'Signs in to WhatsApp. Not provided.', () => 'web login provider is not available'),
   refused('web.login.wait', 'operator.admin', 'Waits for a sign-in to WhatsApp. Not provided.', () => 'web login provider is not available'),
-  refused('node.describe', 'operator.read', 'One node.', () => 'unknown nodeId'),
-  refused('node.rename', 'operator.pairing', 'Renames a node.', () => 'unknown nodeId'),
+  refused('node.describe', 'operator.read', 'One connected device. None is known.', () => 'unknown nodeId'),
+  refused('node.rename', 'operator.pairing', 'Renames a connected device. None is known.', () => 'unknown nodeId'),
   ...['wizard.next', 'wizard.cancel', 'wizard.status'].map((name) =>
     refused(name, 'operator.admin', 'A set-up dialogue that was begun.', () => 'wizard not found'),
   ),

@@ -120,7 +120,7 @@ export const configEdit = method({
   name: 'config.edit',
   scope: 'operator.admin',
   about: 'Sets one key, or removes it when no value is given. Everything else in the file stays as it is, byte for byte.',
-  input: z.strictObject({ path: z.string().min(1).describe('gateway.port, agents.list[0].id, …'), value: z.unknown().optional(), baseHash }),
+  input: z.strictObject({ path: z.string().min(1).max(500).describe('gateway.port, agents.list[0].id, …'), value: z.unknown().optional(), baseHash }),
   output: Payload,
   run: async (context, { path: written, value, ...options }) => {
     const path = parsePath(written);
@@ -141,7 +141,7 @@ export const configUndo = method({
   name: 'config.undo',
   scope: 'operator.admin',
   about: 'Puts an earlier revision back; without one, the state before the last write. This is a revision of its own.',
-  input: z.strictObject({ revision: z.string().min(1).optional() }),
+  input: z.strictObject({ revision: z.string().min(1).max(64).optional() }),
   output: Payload,
   run: async (context, { revision }) => answer(write(context, { kind: 'undo', ...(revision !== undefined && { revision }) }, {})),
 });

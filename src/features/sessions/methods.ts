@@ -26,7 +26,7 @@ const ListInput = z.strictObject({
   label: z.string().optional(),
   spawnedBy: z.string().optional(),
   agentId: z.string().optional(),
-  search: z.string().optional().describe('Part of a key, label or id.'),
+  search: z.string().max(200).optional().describe('Part of a key, label or id.'),
 });
 
 export const sessionsList = method({
