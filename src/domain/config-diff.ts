@@ -5,7 +5,7 @@ import { isCredentialKey } from './config.ts';
 type Values = ReadonlyMap<string, unknown>;
 
 /** Every leaf of a value by its dotted path. Lists count as one leaf. */
-export function leavesOf(value: unknown): Values {
+function leavesOf(value: unknown): Values {
   const leaves = new Map<string, unknown>();
   const walk = (inner: unknown, path: string) => {
     if (inner !== null && typeof inner === 'object' && !Array.isArray(inner)) {

@@ -3,11 +3,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { openConfigFile } from '../adapters/config/file.ts';
 import { watchConfig } from '../adapters/config/watch.ts';
 import { createSandboxPicker, describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
-import type { Approval } from '../domain/approval.ts';
-import type { Config, LoadedConfig } from '../domain/config.ts';
+import { type Config, defaultAgentId, type LoadedConfig } from '../domain/config.ts';
 import type { RunEnded, SealedEvent } from '../domain/event.ts';
 import { HEARTBEAT_PROMPT } from '../domain/heartbeat.ts';
 import { laneLimits } from '../domain/lane.ts';
@@ -19,12 +17,9 @@ import { bodyLimit, createHttpDoor } from '../doors/http.ts';
 import { listen } from '../doors/listen.ts';
 import { createLoginGuard } from '../doors/login-guard.ts';
 import { protocolMethods } from '../doors/protocol3/methods.ts';
-import { noticeOf } from '../doors/protocol3/notices.ts';
 import { createPresence } from '../doors/protocol3/presence.ts';
-import { createRunEvents } from '../doors/protocol3/run-events.ts';
 import { standIns } from '../doors/protocol3/stand-ins.ts';
 import { createRpc } from '../doors/rpc.ts';
-import { createRunFeed } from '../doors/run-feed.ts';
 import { createWsDoor } from '../doors/ws.ts';
 import { methods } from '../features/catalog.ts';
 import { healthBody } from '../features/health/methods.ts';
@@ -35,19 +30,18 @@ import { beginGateway, beginWorker, endGateway, endWorker } from '../features/wo
 import { systemClock } from '../kit/clock.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
 import { newId, newUuid } from '../kit/id.ts';
-import { type Log, openDailyLog } from '../kit/log.ts';
-import { createMetrics, observe } from '../kit/metrics.ts';
+import { openDailyLog } from '../kit/log.ts';
+import { createMetrics } from '../kit/metrics.ts';
 import { killLeftover, startTimeOf } from '../kit/process-ref.ts';
-import { createScrub } from '../kit/scrub.ts';
 import type { Gateway } from '../ports/method.ts';
 import { scheduleExpiry } from './approval-expiry.ts';
 import type { Environment } from './environment.ts';
+import { createFanOut } from './fan-out.ts';
 import { createHealthSnapshot } from './health-snapshot.ts';
+import { openLiveConfig, reportConfig } from './live-config.ts';
 import { chooseLogDir } from './log-dir.ts';
-import { gatherSecrets, type Secrets } from './secrets.ts';
 import { CannotRun, guarded, openStore, prepareState } from './state.ts';
 import { VERSION } from './version.ts';
-import { createWaiters } from './waiters.ts';
 import { startWorkerPool } from './worker-pool.ts';
 
 const LOOP_DELAY_RESOLUTION_MS = 100;
@@ -77,50 +71,26 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   prepareState(stateDir);
   const startedAt = clock.now();
   const gatewayId = newId('gw', startedAt);
-  const configFile = guarded('read the configuration', () =>
-    openConfigFile({
-      path: environment.configPath,
-      stateDir,
-      variables: environment.variables,
-      clock,
-      onChanged: (now, before, changed) => reload(now, before, changed),
-      onRejected: (now) => reportConfig(log, now),
-    }),
-  );
-  const { config } = configFile.current();
-  let secrets = gatherSecrets(config, environment);
-  let scrub = scrubFor(secrets, config);
-  const logDir = guarded('open the log folder', () => chooseLogDir({ configured: config.logging.dir, stateDir, defaultState: environment.defaultState }));
-  const { level, retentionDays } = config.logging;
-  const log = openDailyLog({ dir: logDir, level, retentionDays, scrub: (text) => scrub(text), clock });
+  const live = openLiveConfig(environment, clock);
+  const { logging, gateway: settings } = live.config();
+  const logDir = guarded('open the log folder', () => chooseLogDir({ configured: logging.dir, stateDir, defaultState: environment.defaultState }));
+  const log = openDailyLog({ dir: logDir, level: logging.level, retentionDays: logging.retentionDays, scrub: live.scrub, clock });
   const metrics = createMetrics();
-  const endWaiters = createWaiters<RunEnded>();
-  const decisionWaiters = createWaiters<Approval>();
-  const feed = createRunFeed();
   const presence = createPresence({ clock, version: environment.version ?? VERSION });
-
-  const runEvents = createRunEvents({ clock, broadcast: (event, payload, options) => ws.broadcast(event, payload, options) });
+  const fanOut = createFanOut({
+    clock,
+    metrics,
+    ws: () => ws,
+    onAsked: ({ deadlineAt }) => expiry.at(deadlineAt),
+    onReported: (told) => told.now && lookAtOnce(told),
+  });
   const onEvents = (events: readonly SealedEvent[]) => {
     health.dirty();
-    for (const event of events) {
-      const { body, runKey } = event;
-      runEvents.onEvent(event);
-      feed.onEvent(event);
-      const notice = noticeOf(event);
-      if (notice) ws.broadcast(...notice);
-      if (body.kind === 'run.ended') {
-        metrics.runsEnded.inc({ state: body.state });
-        if (runKey !== null) endWaiters.settled(runKey, body);
-        if (body.reported?.now) lookAtOnce(body.reported);
-      } else if (body.kind === 'approval.requested') expiry.at(body.approval.deadlineAt);
-      else if (body.kind === 'approval.resolved') decisionWaiters.settled(body.approval.id, body.approval);
-      else if (body.kind === 'device.token_rotated' || body.kind === 'device.token_revoked')
-        ws.expel(({ deviceId, role }) => deviceId === body.deviceId && role === body.role, 'device token is no longer valid');
-    }
+    events.forEach(fanOut.onEvent);
   };
   /** A hook has reported: the session it told looks at it now, not only with its next turn. */
   const lookAtOnce = ({ sessionKey, agentId }: NonNullable<RunEnded['reported']>) => {
-    const now = { runKey: newUuid(), prompt: HEARTBEAT_PROMPT, timeoutMs: configFile.current().config.agents.defaults.timeoutSeconds * 1000 };
+    const now = { runKey: newUuid(), prompt: HEARTBEAT_PROMPT, timeoutMs: live.config().agents.defaults.timeoutSeconds * 1000 };
     store
       .call(wakeSession, { workspaceId: WORKSPACE_ID, actor: 'hook', sessionKey, agentId, text: '', now })
       .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the report of a hook waits for the next turn of its session'));
@@ -148,18 +118,14 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   const killed = leftovers.filter(killLeftover).length;
   if (leftovers.length > 0)
     log.info({ leftovers: leftovers.length, killed, resumed }, 'settled what the last gateway left: its runs go on from their last durable step');
-  await store.call(setLanes, { workspaceId: WORKSPACE_ID, slots: laneLimits(config) });
+  await store.call(setLanes, { workspaceId: WORKSPACE_ID, slots: laneLimits(live.config()) });
   const expiry = scheduleExpiry({ store, workspaceId: WORKSPACE_ID, clock, log });
 
   const onFrame = (frame: WorkerToGateway) => {
-    feed.onFrame(frame);
-    if (frame.kind === 'delta') runEvents.onDelta(frame);
-    else if (frame.kind === 'tool') runEvents.onTool(frame);
-    else if (frame.kind === 'stats') for (const observation of frame.observations) observe(metrics, observation);
-    else {
-      ready.worker = true;
-      health.dirty();
-    }
+    fanOut.onFrame(frame);
+    if (frame.kind !== 'ready') return;
+    ready.worker = true;
+    health.dirty();
   };
   const ready = { worker: false, stopping: false };
   const pool = startWorkerPool({
@@ -168,8 +134,8 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     log,
     onFrame,
     settings: () => {
-      const { all, providerKeys } = secrets;
-      return { storeSocket: socketPath, stateDir, config: configFile.current().config, secrets: all, providerKeys, home, logDir };
+      const { all, providerKeys } = live.secrets();
+      return { storeSocket: socketPath, stateDir, config: live.config(), secrets: all, providerKeys, home, logDir };
     },
     onBorn: async ({ workerId, credential, pid, pidStarted }) => {
       store.admit(workerId, credential);
@@ -189,16 +155,16 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     pid: process.pid,
     startedAt,
     stateDir,
-    config: configFile.current,
-    configFile,
+    config: live.current,
+    configFile: live.file,
     logFile: log.file,
     presence: presence.list,
-    sandbox: (agentId) => pickSandbox.describe(agentId, configFile.current()),
+    sandbox: (agentId) => pickSandbox.describe(agentId, live.config()),
     workers: pool.list,
     abortLive: pool.abort,
-    whenEnded: endWaiters.wait,
-    whenDecided: decisionWaiters.wait,
-    deviceToken: (deviceId, role, generation) => deviceToken(secrets.devices, deviceId, role, generation),
+    whenEnded: fanOut.whenEnded,
+    whenDecided: fanOut.whenDecided,
+    deviceToken: (deviceId, role, generation) => deviceToken(live.secrets().devices, deviceId, role, generation),
     notePresence: (text, facts) => {
       presence.note(text, facts);
       ws.announce();
@@ -207,10 +173,10 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   };
   const world = { store, gateway, clock };
   const health = createHealthSnapshot(() => healthBody({ ...world, workspaceId: WORKSPACE_ID }), clock.now);
-  const allMethods = [...protocolMethods(runEvents), ...methods, ...standIns];
+  const allMethods = [...protocolMethods(fanOut.runEvents), ...methods, ...standIns];
   const rpc = createRpc({ methods: allMethods, world, log, metrics });
   const guard = createLoginGuard(clock);
-  const sharedSecrets = () => secrets.shared;
+  const sharedSecrets = () => live.secrets().shared;
   const ws = createWsDoor({
     rpc,
     presence,
@@ -221,7 +187,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     helloParts: async () => ({
       server: { version: gateway.version, host: presence.list()[0]?.['host'] },
       health: `{"ok":true,"ts":${clock.now()},"durationMs":0,${await health.body()}}`,
-      snapshot: helloSnapshot(configFile.current(), stateDir, clock.now() - startedAt),
+      snapshot: helloSnapshot(live.current(), stateDir, clock.now() - startedAt),
     }),
   });
 
@@ -230,13 +196,19 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
 
   const loopDelay = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS });
   loopDelay.enable();
-  const allowedOrigins = () => configFile.current().config.gateway.allowedOrigins;
+  const allowedOrigins = () => live.config().gateway.allowedOrigins;
   const app = createHttpDoor({
     rpc,
     methods: allMethods,
     version: gateway.version,
-    world: { workspaceId: WORKSPACE_ID, secrets: sharedSecrets, guard, feed, contextFor: (principal) => rpc.contextFor(principal, () => undefined) },
-    hooks: () => configFile.current().config.hooks,
+    world: {
+      workspaceId: WORKSPACE_ID,
+      secrets: sharedSecrets,
+      guard,
+      feed: fanOut.feed,
+      contextFor: (principal) => rpc.contextFor(principal, () => undefined),
+    },
+    hooks: () => live.config().hooks,
     allowedOrigins,
     metrics,
     log,
@@ -250,8 +222,8 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
       loopDelay.reset();
     },
   });
-  const wantedPort = port ?? environment.port ?? config.gateway.port;
-  const listening = await listen({ app, bodyLimit, ws, hosts: hostsOf(bind ?? config.gateway.bind), port: wantedPort, allowedOrigins }).catch(
+  const wantedPort = port ?? environment.port ?? settings.port;
+  const listening = await listen({ app, bodyLimit, ws, hosts: hostsOf(bind ?? settings.bind), port: wantedPort, allowedOrigins }).catch(
     async (error: unknown) => {
       await pool.drain(0);
       await store.close();
@@ -264,12 +236,10 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     { mode: 0o600 },
   );
   const reaper = startReaper({ workspaceId: WORKSPACE_ID, store, clock, log, onHung: pool.kill });
-  log.info({ port: listening.port, pid: process.pid, config: configFile.current().source }, 'gateway ready');
-  reportConfig(log, configFile.current());
+  log.info({ port: listening.port, pid: process.pid, config: live.current().source }, 'gateway ready');
+  reportConfig(log, live.current());
 
-  function reload(now: LoadedConfig, before: LoadedConfig, changed: readonly string[]) {
-    secrets = gatherSecrets(now.config, environment);
-    scrub = scrubFor(secrets, now.config);
+  const onConfig = (now: LoadedConfig, before: LoadedConfig, changed: readonly string[]) => {
     log.setLevel(now.config.logging.level);
     log.info({ changed, hash: now.hash }, 'another configuration takes effect');
     reportConfig(log, now);
@@ -280,8 +250,9 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     health.dirty();
     if (JSON.stringify(before.config.gateway.auth) !== JSON.stringify(now.config.gateway.auth))
       setTimeout(() => ws.expel(({ bySharedSecret }) => bySharedSecret === true, 'gateway credentials changed'), EXPEL_AFTER_MS); // the one who asked gets an answer first
-  }
-  const watch = watchConfig({ path: environment.configPath, look: () => void configFile.refresh() });
+  };
+  live.follow(onConfig, (rejected) => reportConfig(log, rejected));
+  const watch = watchConfig({ path: environment.configPath, look: () => void live.file.refresh() });
 
   const stop = async (reason: string) => {
     ready.stopping = true;
@@ -290,7 +261,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     expiry.stop();
     ws.close(reason);
     await reaper.stop();
-    await pool.drain(configFile.current().config.gateway.drainSeconds * 1000);
+    await pool.drain(live.config().gateway.drainSeconds * 1000);
     listening.close();
     ws.terminate();
     await store
@@ -301,7 +272,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     log.info({}, 'stopped');
     log.flush();
   };
-  return { port: listening.port, url: `ws://127.0.0.1:${listening.port}`, config: configFile.current, logFile: log.file, workers: pool.list, stop };
+  return { port: listening.port, url: `ws://127.0.0.1:${listening.port}`, config: live.current, logFile: log.file, workers: pool.list, stop };
 }
 
 function portProblem(port: number, error: unknown): string {
@@ -320,28 +291,12 @@ function createLazySandbox() {
     pick = picker;
   });
   return {
-    describe: (agentId: string, { config }: LoadedConfig) => (pick ? describeSandbox(pick(sandboxChoice(config, agentId))) : { level: 'probing' }),
+    describe: (agentId: string, config: Config) => (pick ? describeSandbox(pick(sandboxChoice(config, agentId))) : { level: 'probing' }),
   };
 }
 
 function helloSnapshot({ path, config }: LoadedConfig, stateDir: string, uptimeMs: number) {
-  const defaultAgentId = config.agents.list.find((agent) => agent.default)?.id ?? config.agents.list[0]?.id ?? 'main';
+  const agentId = defaultAgentId(config);
   const { mainKey, scope } = config.session;
-  return { uptimeMs, configPath: path, stateDir, sessionDefaults: { defaultAgentId, mainKey, mainSessionKey: `agent:${defaultAgentId}:${mainKey}`, scope } };
-}
-
-function scrubFor({ all }: Secrets, { logging }: Config) {
-  return createScrub(
-    all,
-    logging.redactPatterns.map((source) => new RegExp(source, 'g')),
-  );
-}
-
-function reportConfig(log: Log, { source, issues, warnings }: LoadedConfig): void {
-  for (const { path, message } of issues)
-    log.warn(
-      { path, problem: message },
-      `the configuration file is not valid; the gateway runs ${source === 'defaults' ? 'the defaults' : 'its last good revision'}`,
-    );
-  for (const { path, message } of warnings) log.info({ path, problem: message }, 'configuration');
+  return { uptimeMs, configPath: path, stateDir, sessionDefaults: { defaultAgentId: agentId, mainKey, mainSessionKey: `agent:${agentId}:${mainKey}`, scope } };
 }

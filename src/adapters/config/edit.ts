@@ -18,7 +18,7 @@ const EMPTY = '{\n}\n';
 
 type Plain = Record<string, unknown>;
 
-export function isPlain(value: unknown): value is Plain {
+function isPlain(value: unknown): value is Plain {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 

@@ -21,7 +21,7 @@ const ApprovalsFile = z.looseObject({
 });
 type ApprovalsFile = z.infer<typeof ApprovalsFile>;
 
-const Snapshot = z.object({ path: z.string(), exists: z.boolean(), hash: z.string().nullable(), file: z.record(z.string(), z.unknown()) });
+const Snapshot = z.object({ path: z.string(), exists: z.boolean(), hash: z.string(), file: z.record(z.string(), z.unknown()) });
 
 function read(stateDir: string): { readonly path: string; readonly raw: string | undefined; readonly file: ApprovalsFile } {
   const path = join(stateDir, 'exec-approvals.json');
@@ -39,9 +39,12 @@ function read(stateDir: string): { readonly path: string; readonly raw: string |
   return { path, raw, file: parsed.data };
 }
 
+/** A file that is not there has the hash of nothing: clients ask for one in every case. */
+const hashOf = (raw = '') => sha256Hex(raw);
+
 function snapshot({ path, raw, file }: ReturnType<typeof read>) {
   const { token: _secret, ...socket } = file.socket ?? {};
-  return { path, exists: raw !== undefined, hash: raw === undefined ? null : sha256Hex(raw), file: { ...file, socket } };
+  return { path, exists: raw !== undefined, hash: hashOf(raw), file: { ...file, socket } };
 }
 
 export const execApprovalsGet = method({
@@ -63,7 +66,7 @@ export const execApprovalsSet = method({
     const before = read(gateway.stateDir);
     if (before.raw !== undefined && baseHash === undefined)
       throw fault('request.refused', { reason: 'exec approvals base hash required; re-run exec.approvals.get and retry' });
-    if (before.raw !== undefined && baseHash !== sha256Hex(before.raw))
+    if (baseHash !== undefined && baseHash !== hashOf(before.raw))
       throw fault('request.refused', { reason: 'exec approvals changed since last load; re-run exec.approvals.get and retry' });
     const parsed = ApprovalsFile.safeParse(given);
     if (!parsed.success) throw fault('request.refused', { reason: `exec approvals file is not valid: ${z.prettifyError(parsed.error)}` });

@@ -18,7 +18,7 @@ interface ApprovalsFile {
 interface Snapshot {
   readonly path: string;
   readonly exists: boolean;
-  readonly hash: string | null;
+  readonly hash: string;
   readonly file: ApprovalsFile;
 }
 interface Question {
@@ -68,7 +68,7 @@ export function addApprovalVerbs(program: Command, { world, withGateway, print }
       print(
         await withGateway(flags, async (client) => {
           const { hash } = (await client.call('exec.approvals.get')) as Snapshot; // the shape of approvals/methods
-          return client.call('exec.approvals.set', { file, ...(hash !== null && { baseHash: hash }) });
+          return client.call('exec.approvals.set', { file, baseHash: hash });
         }),
       );
     });
@@ -82,7 +82,7 @@ export function addApprovalVerbs(program: Command, { world, withGateway, print }
           const { hash, file } = (await client.call('exec.approvals.get')) as Snapshot; // the shape of approvals/methods
           const agent = file.agents?.[flags.agent] ?? {};
           const agents = { ...file.agents, [flags.agent]: { ...agent, allowlist: next(agent.allowlist ?? [], pattern) } };
-          return client.call('exec.approvals.set', { file: { ...file, agents }, ...(hash !== null && { baseHash: hash }) });
+          return client.call('exec.approvals.set', { file: { ...file, agents }, baseHash: hash });
         });
         if (flags.json) print(written);
         else world.out(`${about.startsWith('Add') ? 'Added' : 'Removed'} ${pattern} (${flags.agent})\n`);
