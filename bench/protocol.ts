@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { WebSocket, WebSocketServer } from 'ws';
 import { connectClient, TOKEN } from '../test/support/installation.ts';
+import { newDevice, signDevice } from '../test/support/wire.ts';
 import { percentile, type Row, table, timeEach, withInstallation } from './support.ts';
 
 const SECONDS = 3;
@@ -31,8 +32,25 @@ export async function protocol(): Promise<void> {
           } else if (data.includes('"event":"connect.challenge"')) socket.send(JSON.stringify(hello));
         });
       });
+    const device = newDevice();
+    const enterSigned = () =>
+      new Promise<void>((resolve, reject) => {
+        const socket = new WebSocket(url, { perMessageDeflate: false });
+        socket.on('error', reject);
+        socket.on('message', (data: Buffer) => {
+          if (data.includes('hello-ok')) {
+            socket.close();
+            resolve();
+          } else if (data.includes('"event":"connect.challenge"')) {
+            const { nonce } = (JSON.parse(data.toString()) as { payload: { nonce: string } }).payload;
+            socket.send(JSON.stringify({ ...hello, params: { ...hello.params, ...signDevice(device, { nonce, token: TOKEN }) } }));
+          }
+        });
+      });
     await timeEach(100, enter);
     const connects = await timeEach(500, enter);
+    await timeEach(50, enterSigned);
+    const signed = await timeEach(500, enterSigned);
     const client = await connectClient(gateway.port);
     await timeEach(2000, () => client.call('health'));
     const calls = await timeEach(5000, () => client.call('health'));
@@ -41,7 +59,8 @@ export async function protocol(): Promise<void> {
       'protocol',
       ['', 'p50 ms', 'p99 ms'],
       [
-        ['connect + handshake', percentile(connects, 0.5), percentile(connects, 0.99)],
+        ['connect + handshake, token', percentile(connects, 0.5), percentile(connects, 0.99)],
+        ['connect + handshake, signed device', percentile(signed, 0.5), percentile(signed, 0.99)],
         ['health, one at a time', percentile(calls, 0.5), percentile(calls, 0.99)],
       ],
     );

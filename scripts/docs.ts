@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { ConfigSchema } from '../src/domain/config.ts';
+import { ConfigSchema } from '../src/domain/config-schema.ts';
 import { FAULT_CODES } from '../src/domain/fault-codes.ts';
 import { protocolMethods } from '../src/doors/protocol3/methods.ts';
 import { standIns } from '../src/doors/protocol3/stand-ins.ts';

@@ -1,7 +1,8 @@
 // Names in the configuration file: those this version uses (from the schema), those the original knows, and typing errors.
 
 import { z } from 'zod';
-import { type ConfigFinding, ConfigSchema } from './config.ts';
+
+import { type ConfigFinding, ConfigSchema } from './config-schema.ts';
 
 /** Keys of the original beside the schema's own; `{…}` holds the known names of a section, a bare name is not looked into. */
 const ORIGINAL = `

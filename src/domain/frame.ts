@@ -2,12 +2,6 @@
 
 import { z } from 'zod';
 
-export const PROTOCOL = 3;
-export const MAX_FRAME_BYTES = 524_288;
-export const MAX_BUFFERED_BYTES = 1_572_864;
-export const TICK_INTERVAL_MS = 30_000;
-export const HANDSHAKE_TIMEOUT_MS = 10_000;
-
 export const RequestFrame = z.strictObject({
   type: z.literal('req'),
   id: z.string().min(1),
@@ -62,10 +56,3 @@ export const ConnectParams = z.strictObject({
   userAgent: z.string().optional(),
 });
 export type ConnectParams = z.infer<typeof ConnectParams>;
-
-export interface WireError {
-  readonly code: string;
-  readonly message: string;
-  readonly details?: unknown;
-  readonly retryable?: boolean;
-}

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { parseConfig } from './config.ts';
+import { parseConfig } from './config-schema.ts';
 import { decideAfterModelFailure, modelChain, priceOf, resolveModel } from './model.ts';
 
 const config = (value: unknown) => {

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'n
 import type { AddressInfo, Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
-import { HANDSHAKE_TIMEOUT_MS } from '../domain/frame.ts';
+import { HANDSHAKE_TIMEOUT_MS } from '../domain/protocol.ts';
 import { createAdmission, markKnown } from './admission.ts';
 import { isTrustedOrigin } from './auth.ts';
 import type { HttpApp } from './http-entry.ts';

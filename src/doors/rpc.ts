@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 import { authorize, type Principal } from '../domain/authorize.ts';
 import { adviceFor, fault } from '../domain/fault-codes.ts';
-import type { WireError } from '../domain/frame.ts';
+import type { WireError } from '../domain/protocol.ts';
 import { isFault, messageOf } from '../kit/fault.ts';
 import type { Log } from '../kit/log.ts';
 import type { Metrics } from '../kit/metrics.ts';

@@ -2,8 +2,9 @@
 
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, type ConfigFinding, type LoadedConfig, parseConfig } from '../../domain/config.ts';
+import type { Config, LoadedConfig } from '../../domain/config.ts';
 import { keyFindings } from '../../domain/config-keys.ts';
+import { type ConfigFinding, parseConfig } from '../../domain/config-schema.ts';
 import { messageOf } from '../../kit/fault.ts';
 import { newSecret, sha256Hex } from '../../kit/id.ts';
 import { evaluateConfig, readText } from './read.ts';

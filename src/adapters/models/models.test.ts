@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { scratchDir } from '../../../test/support/scratch.ts';
-import { parseConfig } from '../../domain/config.ts';
+import { parseConfig } from '../../domain/config-schema.ts';
 import { systemClock } from '../../kit/clock.ts';
 import { isFault } from '../../kit/fault.ts';
 import { silentLog } from '../../kit/log.ts';

@@ -1,7 +1,7 @@
 // The thin client of every verb: one WebSocket, the handshake, calls, events.
 
 import { WebSocket } from 'ws';
-import { PROTOCOL, type WireError } from '../../domain/frame.ts';
+import { PROTOCOL, type WireError } from '../../domain/protocol.ts';
 import { newUuid } from '../../kit/id.ts';
 
 export interface ClientOptions {

@@ -1,6 +1,7 @@
 // What verbs may use beyond the gateway's own answers. Filled in by bin.ts, so that each verb loads only what it needs.
 
-import type { Config, ConfigFinding } from '../../domain/config.ts';
+import type { Config } from '../../domain/config.ts';
+import type { ConfigFinding } from '../../domain/config-schema.ts';
 import type { ConfigFile } from '../../ports/config-file.ts';
 
 export interface Target {
@@ -30,7 +31,7 @@ export interface CliWorld {
   readonly stopProcess: (pid: number, timeoutMs: number) => Promise<boolean>;
   /** Answers of read methods straight from the file, for when no gateway runs; undefined when there is no store. */
   readonly offline: (profile: Profile) => Promise<OfflineAnswers | undefined>;
-  readonly readConfig: (profile: Profile) => {
+  readonly readConfig: (profile: Profile) => Promise<{
     readonly path: string;
     readonly exists: boolean;
     readonly value: unknown;
@@ -38,9 +39,9 @@ export interface CliWorld {
     readonly config: Config | undefined;
     readonly issues: readonly ConfigFinding[];
     readonly warnings: readonly ConfigFinding[];
-  };
+  }>;
   /** The file to write while no gateway runs. */
-  readonly configFile: (profile: Profile) => ConfigFile;
+  readonly configFile: (profile: Profile) => Promise<ConfigFile>;
   readonly models: (profile: Profile) => Promise<ModelFacts>;
   readonly agents: (profile: Profile) => Promise<readonly AgentFacts[]>;
   /** Looks at everything, changes nothing. */

@@ -2,7 +2,8 @@
 
 import type { Principal, Role } from '../../domain/authorize.ts';
 import { fault } from '../../domain/fault-codes.ts';
-import { ConnectParams, PROTOCOL, RequestFrame, type WireError } from '../../domain/frame.ts';
+import { ConnectParams, RequestFrame } from '../../domain/frame.ts';
+import { PROTOCOL, type WireError } from '../../domain/protocol.ts';
 import { type DeviceGrant, getDeviceGrant, noteTokenUse, pairDevice, requestPairing } from '../../features/devices/ops.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { messageOf } from '../../kit/fault.ts';

@@ -1,8 +1,9 @@
 // Looking at the configuration and changing it. A change is checked, written, kept as a revision and takes effect at once.
 
 import { z } from 'zod';
-import { ConfigSchema, redactConfig } from '../../domain/config.ts';
+import { redactConfig } from '../../domain/config.ts';
 import { parsePath } from '../../domain/config-path.ts';
+import { ConfigSchema } from '../../domain/config-schema.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import type { ConfigChange, ConfigRevision, ConfigWritten } from '../../ports/config-file.ts';
 import { type MethodContext, method } from '../../ports/method.ts';

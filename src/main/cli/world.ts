@@ -2,11 +2,10 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { openConfigFile } from '../../adapters/config/file.ts';
-import { readConfigFile, usableConfig } from '../../adapters/config/load.ts';
+import { evaluateConfig, readText } from '../../adapters/config/read.ts';
 import { existingToken } from '../../adapters/config/secrets.ts';
 import { defaultAgentId, type LoadedConfig, variablesIn } from '../../domain/config.ts';
+import { valueAt } from '../../domain/config-path.ts';
 import { modelChain } from '../../domain/model.ts';
 import { canonicalSessionKey } from '../../domain/session.ts';
 import { WORKSPACE_ID } from '../../domain/workspace.ts';
@@ -19,7 +18,6 @@ import { type Environment, providerKeysIn, readEnvironment } from '../environmen
 import { VERSION } from '../version.ts';
 
 const CANNOT_RUN = 78;
-const RunningFile = z.object({ pid: z.int(), pidStarted: z.string(), port: z.int() });
 
 export function createCliWorld(): CliWorld {
   return {
@@ -35,11 +33,13 @@ export function createCliWorld(): CliWorld {
     runningGateway: (profile) => runningGateway(readEnvironment(profile)),
     stopProcess,
     offline,
-    readConfig: (profile) => {
+    readConfig: async (profile) => {
+      const { readConfigFile } = await import('../../adapters/config/load.ts');
       const { path, raw, parsed, config, issues, warnings } = readConfigFile(fileOf(readEnvironment(profile)));
       return { path, exists: raw !== undefined, value: parsed, config, issues, warnings };
     },
-    configFile: (profile) => {
+    configFile: async (profile) => {
+      const { openConfigFile } = await import('../../adapters/config/file.ts');
       const { stateDir, configPath: path, variables } = readEnvironment(profile);
       return openConfigFile({ path, stateDir, variables, clock: systemClock });
     },
@@ -57,21 +57,35 @@ function fileOf({ configPath, variables }: Environment) {
 
 function target(profile: Profile): Target {
   const environment = readEnvironment(profile);
-  const { gateway } = usableConfig(fileOf(environment));
-  const port = environment.port ?? runningGateway(environment)?.port ?? gateway.port;
+  const file = doorOf(environment);
+  const port = environment.port ?? runningGateway(environment)?.port ?? file.port ?? 18_789;
   return {
     url: `ws://127.0.0.1:${port}`,
-    token: environment.token ?? gateway.auth.token ?? existingToken(environment.stateDir),
-    password: environment.password ?? gateway.auth.password,
+    token: environment.token ?? file.token ?? existingToken(environment.stateDir),
+    password: environment.password ?? file.password,
   };
+}
+
+/** What the file says of the door, without the whole schema: every command needs it, and building that takes time. */
+function doorOf({ configPath, variables }: Environment): { readonly port?: number; readonly token?: string; readonly password?: string } {
+  try {
+    const raw = readText(configPath);
+    const value = raw === undefined ? undefined : evaluateConfig(raw, configPath, variables, 'drop');
+    const port = valueAt(value, ['gateway', 'port']);
+    const [token, password] = ['token', 'password'].map((name) => valueAt(value, ['gateway', 'auth', name]));
+    return { ...(typeof port === 'number' && { port }), ...(typeof token === 'string' && { token }), ...(typeof password === 'string' && { password }) };
+  } catch {
+    return {}; // a file that cannot be read says nothing; the commands that are about it say why
+  }
 }
 
 function runningGateway({ stateDir }: Environment) {
   try {
-    const { pid, pidStarted, port } = RunningFile.parse(JSON.parse(readFileSync(join(stateDir, 'gateway.json'), 'utf8')));
+    const { pid, pidStarted, port } = JSON.parse(readFileSync(join(stateDir, 'gateway.json'), 'utf8')) as Record<string, unknown>; // each is checked below
+    if (typeof pid !== 'number' || typeof port !== 'number') return undefined;
     return startTimeOf(pid) === pidStarted ? { pid, port } : undefined;
   } catch (error) {
-    if (errorCode(error) === 'ENOENT' || error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+    if (errorCode(error) === 'ENOENT' || error instanceof SyntaxError || error instanceof TypeError) return undefined;
     throw error;
   }
 }
@@ -144,6 +158,7 @@ const offline: CliWorld['offline'] = async (profile) => {
   if (!existsSync(path)) return undefined;
   const { openSqliteReader } = await import('../../adapters/store/sqlite.ts');
   const { answerHistory, answerSessions } = await import('../../features/sessions/methods.ts');
+  const { usableConfig } = await import('../../adapters/config/load.ts');
   const config = usableConfig(fileOf(environment));
   const { stateDir } = environment;
   const store = openSqliteReader(path, systemClock);

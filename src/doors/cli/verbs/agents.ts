@@ -29,8 +29,8 @@ const AGENT_ID = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 export function addAgentsVerbs(program: Command, context: VerbContext): void {
   const { world, profile, print } = context;
   const agents = program.command('agents').description('The configured agents');
-  const written = () => {
-    const { value, config } = world.readConfig(profile());
+  const written = async () => {
+    const { value, config } = await world.readConfig(profile());
     const list = (value as { agents?: { list?: readonly AgentEntry[] } } | undefined)?.agents?.list ?? []; // checked by the schema when it is loaded
     if (!config) throw new CliError('the configuration file is missing or not valid. See: clawdbot config validate');
     return { list, config };
@@ -72,7 +72,7 @@ export function addAgentsVerbs(program: Command, context: VerbContext): void {
       if (!AGENT_ID.test(id))
         throw new CliError('an agent needs a name of small letters, digits, - and _, like: clawdbot agents add research --workspace ~/research');
       if (workspace === undefined) throw new CliError('--workspace is needed: two agents should not share one by accident');
-      const { list, config } = written();
+      const { list, config } = await written();
       if (agentIds(config).includes(id)) throw new CliError(`there is an agent "${id}" already. See: clawdbot agents list`);
       const before = list.length > 0 ? list : [{ id: defaultAgentId(config), default: true }];
       await setList([...before, { id, workspace, ...(model !== undefined && { model }) }]);
@@ -86,7 +86,7 @@ export function addAgentsVerbs(program: Command, context: VerbContext): void {
     .option('--force', 'accepted for compatibility: nothing is deleted')
     .option('--json', 'as JSON')
     .action(async (id: string, { json }: { json?: boolean }) => {
-      const { list } = written();
+      const { list } = await written();
       const rest = list.filter((agent) => agent.id !== id);
       if (rest.length === list.length) throw new CliError(`there is no agent "${id}" in the list. See: clawdbot agents list`);
       if (rest.length === 0) throw new CliError(`"${id}" is the only agent: add another one first`);
@@ -105,7 +105,7 @@ export function addAgentsVerbs(program: Command, context: VerbContext): void {
     .option('--avatar <value>', 'path in the workspace, address or data URI')
     .option('--json', 'as JSON')
     .action(async ({ agent, json, ...identity }: IdentityFlags) => {
-      const { list, config } = written();
+      const { list, config } = await written();
       const id = agent ?? defaultAgentId(config);
       if (!agentIds(config).includes(id)) throw new CliError(`there is no agent "${id}". See: clawdbot agents list`);
       if (Object.keys(identity).length === 0) throw new CliError('give at least one of --name, --theme, --emoji, --avatar');

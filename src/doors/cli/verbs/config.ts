@@ -27,8 +27,9 @@ export function addConfigVerbs(program: Command, context: VerbContext, setExit: 
     .command('get [path]')
     .description('A value of the file, credentials masked')
     .option('--json', 'as JSON')
-    .action((path: string | undefined, { json }: { json?: boolean }) => {
-      const { value, exists, path: file, issues } = world.readConfig(profile());
+
+    .action(async (path: string | undefined, { json }: { json?: boolean }) => {
+      const { value, exists, path: file, issues } = await world.readConfig(profile());
       if (!exists) throw new CliError(`there is no configuration file at ${file}. The gateway writes one at its first start`);
       if (value === undefined) throw new CliError(`${file} cannot be read: ${issues.map(({ message }) => message).join('; ')}`);
       const found = path === undefined ? redactConfig(value) : valueAt(redactConfig(value), parsePath(path));
@@ -49,7 +50,7 @@ export function addConfigVerbs(program: Command, context: VerbContext, setExit: 
         (client) => client.call('config.edit', { path, value }),
         (file) => file.write({ kind: 'set', path: keys, value }, { actor: ACTOR }),
       );
-      tell(context, `Updated ${path}`, written, path);
+      await tell(context, `Updated ${path}`, written, path);
     });
 
   config
@@ -57,22 +58,22 @@ export function addConfigVerbs(program: Command, context: VerbContext, setExit: 
     .description('Remove one key; its default holds')
     .action(async (path: string) => {
       const keys = parsePath(path);
-      const { value } = world.readConfig(profile());
+      const { value } = await world.readConfig(profile());
       if (value !== undefined && valueAt(value, keys) === undefined) throw new CliError(`Config path not found: ${path}`);
       const written = await change(
         context,
         (client) => client.call('config.edit', { path }),
         (file) => file.write({ kind: 'unset', path: keys }, { actor: ACTOR }),
       );
-      tell(context, `Removed ${path}`, written, path);
+      await tell(context, `Removed ${path}`, written, path);
     });
 
   config
     .command('history')
     .description('The revisions that are kept, the newest last')
     .option('--json', 'as JSON')
-    .action(({ json }: { json?: boolean }) => {
-      const revisions = world.configFile(profile()).revisions();
+    .action(async ({ json }: { json?: boolean }) => {
+      const revisions = (await world.configFile(profile())).revisions();
       if (json) return print({ revisions });
       world.out(revisions.length > 0 ? table(['revision', 'when', 'by', 'changed'], revisions.map(revisionRow)) : 'No revisions yet.\n');
     });
@@ -87,15 +88,15 @@ export function addConfigVerbs(program: Command, context: VerbContext, setExit: 
         (client) => client.call('config.undo', named),
         (file) => file.write({ kind: 'undo', ...named }, { actor: ACTOR }),
       );
-      tell(context, `Put back (${written.changed.length} changed: ${written.changed.slice(0, 8).join(', ')})`, written);
+      await tell(context, `Put back (${written.changed.length} changed: ${written.changed.slice(0, 8).join(', ')})`, written);
     });
 
   config
     .command('validate')
     .description('Check the file without starting anything')
     .option('--json', 'as JSON')
-    .action(({ json }: { json?: boolean }) => {
-      const { path, exists, issues, warnings } = world.readConfig(profile());
+    .action(async ({ json }: { json?: boolean }) => {
+      const { path, exists, issues, warnings } = await world.readConfig(profile());
       const valid = exists && issues.length === 0;
       if (json) print({ path, exists, valid, issues, warnings });
       else {
@@ -114,7 +115,7 @@ export async function change(
   offline: (file: ConfigFile) => Written,
 ): Promise<Written> {
   try {
-    return world.runningGateway(profile()) ? ((await withGateway({}, online)) as Written) : offline(world.configFile(profile())); // the shape of config/methods
+    return world.runningGateway(profile()) ? ((await withGateway({}, online)) as Written) : offline(await world.configFile(profile())); // the shape of config/methods
   } catch (error) {
     const said = error instanceof CallError && error.error !== undefined ? error.error.message : error instanceof Fault ? error.message : undefined;
     if (said === undefined) throw error;
@@ -124,8 +125,8 @@ export async function change(
 
 const INVALID = 'invalid config: ';
 
-function tell({ world, profile }: VerbContext, what: string, { needsRestart }: Written, path?: string): void {
-  const { warnings } = world.readConfig(profile());
+async function tell({ world, profile }: VerbContext, what: string, { needsRestart }: Written, path?: string): Promise<void> {
+  const { warnings } = await world.readConfig(profile());
   for (const warning of warnings.filter(
     (finding) => path !== undefined && finding.path.startsWith(path.split('.')[0] ?? '') && /unknown key/.test(finding.message),
   ))

@@ -48,7 +48,7 @@ export function addGatewayVerbs(program: Command, { world, profile, withGateway,
     const at = flags.url ?? url;
     const rpc = flags.probe ? await probe(() => withGateway(flags, (client) => client.call('status'))) : undefined;
     if (flags.json) {
-      const { path, exists, issues, config } = world.readConfig(profile());
+      const { path, exists, issues, config } = await world.readConfig(profile());
       const port = Number(new URL(url).port);
       const { bind = 'loopback' } = config?.gateway ?? {};
       const file = { path, exists, valid: issues.length === 0 };

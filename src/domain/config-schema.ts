@@ -1,0 +1,207 @@
+// The configuration file's schema: types, defaults, validation and the reference page come from it.
+// Keys we do not know are kept and reported, never fatal. Loaded only where a file is validated: building it takes time.
+
+import { z } from 'zod';
+
+const count = z.int().min(1);
+const seconds = z.number().min(0);
+const section = <S extends z.ZodRawShape>(shape: S) => z.looseObject(shape);
+const withDefaults = <T extends z.ZodType>(schema: T) => schema.prefault({} as never); // every field inside has its own default
+
+const isPattern = (source: string) => {
+  try {
+    new RegExp(source, 'g');
+    return true;
+  } catch {
+    return false; // the schema says which entry it is
+  }
+};
+
+const ModelChoice = z
+  .union([z.string().min(1), section({ primary: z.string().min(1), fallbacks: z.array(z.string().min(1)).optional() })])
+  .describe('Model of a turn: an alias, "provider/model", or { primary, fallbacks }.');
+
+const Sandbox = section({
+  mode: z
+    .enum(['off', 'bwrap', 'all', 'non-main', 'auto'])
+    .optional()
+    .describe('off: no sandbox. bwrap, all, non-main: bubblewrap, refused when missing. auto: the best this machine has.'),
+  binds: z.array(z.string()).optional().describe('Extra absolute paths that commands may read.'),
+});
+
+const toolPolicy = {
+  allow: z.array(z.string()).optional().describe('Tools agents may use: names, group:fs, group:runtime or *. Left out: all.'),
+  deny: z.array(z.string()).optional().describe('Tools agents may not use. Goes before allow.'),
+};
+
+const Agent = section({
+  id: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
+  default: z.boolean().optional(),
+  name: z.string().optional(),
+  workspace: z.string().optional(),
+  model: ModelChoice.optional(),
+  identity: section({ name: z.string().optional(), emoji: z.string().optional(), avatar: z.string().optional() }).optional(),
+  sandbox: Sandbox.optional(),
+  tools: section(toolPolicy).optional(),
+});
+
+const Cost = section({
+  input: z.number().min(0),
+  output: z.number().min(0),
+  cacheRead: z.number().min(0).optional(),
+  cacheWrite: z.number().min(0).optional(),
+});
+
+const Provider = section({
+  baseUrl: z.string().optional().describe('Where the provider answers. Needed for every provider but anthropic and openai.'),
+  apiKey: z.string().optional().describe('The key, best written as ${NAME_OF_VARIABLE}.'),
+  api: z.enum(['anthropic-messages', 'openai-completions', 'openai-responses', 'google-generative-ai', 'github-copilot', 'bedrock-converse-stream']).optional(),
+  headers: z.record(z.string(), z.string()).optional(),
+  oauth: section({ tokenUrl: z.string(), clientId: z.string() }).optional().describe('Where OAuth tokens of this provider are refreshed.'),
+  models: z
+    .array(
+      section({
+        id: z.string().min(1),
+        name: z.string().optional(),
+        reasoning: z.boolean().optional(),
+        input: z.array(z.string()).optional(),
+        cost: Cost.optional(),
+        contextWindow: count.optional(),
+        maxTokens: count.optional(),
+      }),
+    )
+    .optional(),
+});
+
+export const ConfigSchema = section({
+  meta: section({ lastTouchedVersion: z.string().optional(), lastTouchedAt: z.string().optional() }).optional(),
+  env: z.record(z.string(), z.unknown()).optional().describe('Variables for the gateway when its environment lacks them: { vars: { NAME: "value" } }.'),
+  gateway: withDefaults(
+    section({
+      port: z.int().min(0).max(65_535).default(18_789).describe('TCP port of WebSocket and HTTP.'),
+      mode: z.enum(['local', 'remote']).default('local'),
+      bind: z
+        .enum(['loopback', 'lan', 'tailnet', 'auto', 'custom'])
+        .default('loopback')
+        .describe('loopback: this machine only. lan: every interface. The others are not available yet and mean loopback.'),
+      auth: withDefaults(
+        section({
+          mode: z.enum(['token', 'password']).default('token'),
+          token: z.string().min(1).optional(),
+          password: z.string().min(1).optional(),
+        }),
+      ),
+      http: withDefaults(
+        section({
+          endpoints: withDefaults(
+            section({
+              chatCompletions: withDefaults(section({ enabled: z.boolean().default(true).describe('POST /v1/chat/completions for token holders.') })),
+              responses: withDefaults(section({ enabled: z.boolean().default(true).describe('POST /v1/responses for token holders.') })),
+            }),
+          ),
+        }),
+      ),
+      allowedOrigins: z.array(z.string()).default([]).describe('Browser origins allowed besides this gateway itself.'),
+      drainSeconds: seconds.default(10).describe('How long a stop waits for running turns before it hands them to the next start.'),
+      workerSlots: count.default(64).describe('Runs one worker process drives at once.'),
+    }),
+  ),
+  auth: withDefaults(
+    section({
+      profiles: z.record(z.string(), section({ provider: z.string(), mode: z.enum(['api_key', 'oauth', 'token']), email: z.string().optional() })).default({}),
+      order: z.record(z.string(), z.array(z.string())).default({}),
+    }),
+  ),
+  models: withDefaults(
+    section({
+      providers: z.record(z.string(), Provider).default({}),
+      replacements: z.record(z.string(), z.string()).optional().describe('Model ids to replace by others, before the built-in table.'),
+      idleSeconds: z.number().min(0.1).default(60).describe('A model stream that sends nothing for this long is given up and retried.'),
+    }),
+  ),
+  agents: withDefaults(
+    section({
+      defaults: withDefaults(
+        section({
+          model: ModelChoice.default('anthropic/claude-opus-4-5'),
+          models: z.record(z.string(), section({ alias: z.string().optional() })).optional(),
+          workspace: z.string().default('~/clawd').describe('Where agents work.'),
+          bootstrapMaxChars: count.default(20_000).describe('Longest part of one workspace file that goes into the prompt.'),
+          userTimezone: z.string().optional(),
+          contextTokens: count.default(200_000).describe('Size of the context window that requests are trimmed to.'),
+          maxOutputTokens: count.default(8192),
+          timeoutSeconds: z.number().min(1).default(600).describe('Longest time one run may take.'),
+          maxConcurrent: count.default(4).describe('Runs of the main lane at once.'),
+          subagents: withDefaults(section({ maxConcurrent: count.default(8).describe('Sub-agent runs at once.') })),
+          sandbox: Sandbox.optional(),
+        }),
+      ),
+      list: z.array(Agent).default([]),
+    }),
+  ),
+  session: withDefaults(
+    section({
+      scope: z.enum(['per-sender', 'global']).default('per-sender'),
+      mainKey: z.string().min(1).default('main'),
+    }),
+  ),
+  cron: withDefaults(section({ maxConcurrentRuns: count.default(4).describe('Cron runs at once.') })),
+  hooks: withDefaults(
+    section({
+      enabled: z.boolean().default(false).describe('POST /hooks/wake and /hooks/agent for programs that hold the hook token.'),
+      token: z.string().min(1).optional().describe('The hook token: sent as a bearer token or in x-clawdbot-token, never in the address.'),
+      path: z
+        .string()
+        .regex(/^\/[\w/-]*$/)
+        .default('/hooks'),
+      maxBodyBytes: z.int().min(1).max(1_048_576).default(262_144),
+    }),
+  ),
+  tools: withDefaults(
+    section({
+      ...toolPolicy,
+      exec: withDefaults(
+        section({
+          timeoutSec: seconds.default(1800).describe('A command is killed with its children after this long.'),
+          backgroundMs: z.int().min(10).default(10_000).describe('A command that takes longer goes on in the background.'),
+          network: z.enum(['none', 'host']).default('none').describe('Network of sandboxed commands.'),
+          pathPrepend: z.array(z.string()).default([]),
+        }),
+      ),
+    }),
+  ),
+  logging: withDefaults(
+    section({
+      level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+      dir: z.string().optional().describe('Folder of the daily log files.'),
+      retentionDays: count.default(7),
+      redactPatterns: z
+        .array(z.string().refine(isPattern, 'not a regular expression'))
+        .default([])
+        .describe('Extra regular expressions to mask in logs and transcripts.'),
+    }),
+  ),
+});
+
+export interface ConfigFinding {
+  readonly path: string;
+  readonly message: string;
+}
+
+export type ParsedConfig =
+  | { readonly ok: true; readonly config: z.infer<typeof ConfigSchema>; readonly warnings: readonly ConfigFinding[] }
+  | { readonly ok: false; readonly issues: readonly ConfigFinding[] };
+
+/** Validates what was read from the file (after includes and variables) and fills in the defaults. */
+export function parseConfig(value: unknown): ParsedConfig {
+  const parsed = ConfigSchema.safeParse(value);
+  if (!parsed.success) {
+    return { ok: false, issues: parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })) };
+  }
+  return { ok: true, config: parsed.data, warnings: unusedChoices(parsed.data) };
+}
+
+function unusedChoices({ gateway: { bind } }: z.infer<typeof ConfigSchema>): ConfigFinding[] {
+  if (bind === 'loopback' || bind === 'lan') return [];
+  return [{ path: 'gateway.bind', message: `"${bind}" is not available yet: the gateway listens on loopback` }];
+}
