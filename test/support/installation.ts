@@ -88,6 +88,7 @@ export async function createInstallation({ dir, scenario, config = {}, bundled =
 function spawnGateway(bin: string, flags: readonly string[], env: Readonly<Record<string, string>>): Promise<GatewayProcess> {
   const child = spawn(process.execPath, [bin, 'gateway', ...(flags.includes('--port') ? [] : ['--port', '0']), ...flags], {
     env,
+    cwd: env['HOME'],
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

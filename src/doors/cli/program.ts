@@ -88,7 +88,7 @@ function report(error: unknown, world: CliWorld): number {
     world.err(`${error.message}\n`);
     return error.exitCode;
   }
-  world.err(`${error instanceof CallError ? 'Gateway call failed: ' : ''}Error: ${messageOf(error)}\n`);
+  world.err(`${error instanceof CallError ? 'Gateway call failed: ' : ''}Error: ${messageOf(error).replace(/^Error: /, '')}\n`);
   return 1;
 }
 

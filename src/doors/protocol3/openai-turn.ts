@@ -92,15 +92,24 @@ export const ImageUrl = z.string().transform((url, issues) => {
   return z.NEVER;
 });
 
-/** Server-sent events as a response that begins at once. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** Server-sent events as a response that begins at once; a comment now and then tells proxies and clients that it lives. */
 export function eventStream(c: HttpContext, run: (send: (data: unknown, event?: string) => void) => Promise<void>): Response {
   const encoder = new TextEncoder();
   let open = true;
   const body = new ReadableStream<Uint8Array>({
     start: async (controller) => {
       const write = (text: string) => open && controller.enqueue(encoder.encode(text));
-      await run((data, event) => write(`${event === undefined ? '' : `event: ${event}\n`}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`));
-      if (open) controller.close();
+      const beats = setInterval(() => write(': at work\n\n'), KEEP_ALIVE_MS);
+      try {
+        await run((data, event) =>
+          write(`${event === undefined ? '' : `event: ${event}\n`}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`),
+        );
+        if (open) controller.close();
+      } finally {
+        clearInterval(beats);
+      }
     },
     cancel: () => {
       open = false; // the client left: the turn goes on and is in the session

@@ -43,7 +43,7 @@ export function addAgentsVerbs(program: Command, context: VerbContext): void {
     );
 
   agents
-    .command('list')
+    .command('list', { isDefault: true })
     .description('Agents with their workspaces and models')
     .option('--json', 'as JSON')
     .option('--bindings', 'accepted for compatibility')

@@ -1,6 +1,6 @@
 // clawdbot models: what agents may ask, where their credentials come from, and the choice of the default.
 
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { parsePath } from '../../../domain/config-path.ts';
 import { table } from '../text.ts';
 import { CliError, type VerbContext } from '../verb.ts';
@@ -52,10 +52,12 @@ export function addModelVerbs(program: Command, context: VerbContext, setExit: (
     });
 
   models
-    .command('status')
+    .command('status', { isDefault: true })
     .description('The default model, its fallbacks, and which credentials were found')
     .option('--json', 'as JSON')
     .option('--plain', 'the default model alone')
+    .addOption(new Option('--status-json').implies({ json: true }).hideHelp())
+    .addOption(new Option('--status-plain').implies({ plain: true }).hideHelp())
     .option('--check', 'exit 1 when a credential in use is missing')
     .action(async ({ json, plain, check }: Flags) => {
       const { status } = await facts();
