@@ -6,12 +6,12 @@ import { fault } from '../../domain/fault-codes.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
 import { sha256Hex } from '../../kit/id.ts';
+import { writeWhole } from '../../kit/write-whole.ts';
 import type { ConfigChange, ConfigFile, ConfigWriteOptions } from '../../ports/config-file.ts';
 import { editsOfPatch, editText, maskText, parseText, unmaskText } from './edit.ts';
 import { type ConfigSource, loadConfig, type ReadConfig, readConfigFile, readConfigText, setAside } from './load.ts';
 import { readText } from './read.ts';
 import { keepRevision, listRevisions, revisionText } from './revisions.ts';
-import { writeWhole } from './write.ts';
 
 interface ConfigFileOptions extends ConfigSource {
   readonly stateDir: string;

@@ -7,9 +7,9 @@ import { keyFindings } from '../../domain/config-keys.ts';
 import { type ConfigFinding, parseConfig } from '../../domain/config-schema.ts';
 import { messageOf } from '../../kit/fault.ts';
 import { newSecret, sha256Hex } from '../../kit/id.ts';
+import { writeWhole } from '../../kit/write-whole.ts';
 import { evaluateConfig, readText } from './read.ts';
 import { listRevisions, revisionText } from './revisions.ts';
-import { writeWhole } from './write.ts';
 
 export interface ConfigSource {
   readonly path: string;

@@ -3,9 +3,9 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { writeWhole } from '../../kit/write-whole.ts';
 import type { ConfigRevision } from '../../ports/config-file.ts';
 import { readText } from './read.ts';
-import { writeWhole } from './write.ts';
 
 const KEPT = 20;
 const JOURNAL_LINES = 400;

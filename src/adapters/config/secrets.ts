@@ -3,8 +3,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newSecret } from '../../kit/id.ts';
+import { writeWhole } from '../../kit/write-whole.ts';
 import { readText } from './read.ts';
-import { writeWhole } from './write.ts';
 
 const secretPath = (stateDir: string, name: string) => join(stateDir, 'credentials', name);
 const TOKEN = 'gateway-token';

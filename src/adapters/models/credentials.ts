@@ -1,6 +1,6 @@
 // Where credentials come from: auth-profiles.json of the agent, the configuration, the environment. OAuth is refreshed here.
 
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../../domain/config.ts';
@@ -9,6 +9,7 @@ import type { Clock } from '../../kit/clock.ts';
 import { errorCode, messageOf } from '../../kit/fault.ts';
 import type { Log } from '../../kit/log.ts';
 import { own } from '../../kit/own.ts';
+import { writeWhole } from '../../kit/write-whole.ts';
 import type { Credential } from '../../ports/model.ts';
 
 const Profile = z.discriminatedUnion('type', [
@@ -38,6 +39,7 @@ interface CredentialSources {
 
 export function createCredentials({ config, stateDir, providerKeys, clock, log }: CredentialSources) {
   const refreshing = new Map<string, Promise<OauthProfile>>();
+  const renewed = new Map<string, OauthProfile>();
   const ownCopy = (id: string) => join(stateDir, 'credentials', `oauth-${id.replace(/[^a-z0-9_.-]/gi, '_')}.json`);
 
   const refresh = async (id: string, profile: OauthProfile): Promise<OauthProfile> => {
@@ -58,17 +60,20 @@ export function createCredentials({ config, stateDir, providerKeys, clock, log }
       expires: clock.now() + reply.expires_in * 1000,
     };
     // Kept beside the original's file, which stays as it is: the newer of the two is used.
-    await mkdir(join(stateDir, 'credentials'), { recursive: true, mode: 0o700 });
-    const draft = `${ownCopy(id)}.new`;
-    await writeFile(draft, JSON.stringify(fresh), { mode: 0o600 });
-    await rename(draft, ownCopy(id));
-    log.info({ profile: id }, 'an OAuth sign-in was renewed');
+    renewed.set(id, fresh);
+    try {
+      writeWhole(ownCopy(id), JSON.stringify(fresh));
+      log.info({ profile: id }, 'an OAuth sign-in was renewed');
+    } catch (error) {
+      log.error({ profile: id, err: error }, 'a renewed OAuth sign-in could not be written: it is known until this process ends');
+    }
     return fresh;
   };
 
   const current = async (id: string, written: OauthProfile): Promise<OauthProfile> => {
-    const own = Profile.safeParse(await readJson(ownCopy(id)));
-    const newest = own.success && own.data.type === 'oauth' && own.data.expires > written.expires ? own.data : written;
+    const kept = Profile.safeParse(await readJson(ownCopy(id)));
+    const known = [written, renewed.get(id), kept.success && kept.data.type === 'oauth' ? kept.data : undefined];
+    const newest = known.reduce<OauthProfile>((best, one) => (one && one.expires > best.expires ? one : best), written);
     if (newest.expires - REFRESH_EARLY_MS > clock.now()) return newest;
     const running = refreshing.get(id) ?? refresh(id, newest).finally(() => refreshing.delete(id));
     refreshing.set(id, running);

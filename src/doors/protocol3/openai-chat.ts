@@ -13,6 +13,7 @@ import {
   ImageUrl,
   isAgent,
   openaiError,
+  openaiFault,
   runKeyNamed,
   sessionNamed,
   type TurnOrder,
@@ -75,7 +76,7 @@ async function answer(c: HttpContext, world: HttpWorld, context: MethodContext, 
       return c.json({ ...base, object: 'chat.completion', choices: [choice], usage: toUsage(end.usage) });
     } catch (error) {
       if (!isFault(error)) throw error;
-      return openaiError(c, 400, error.message);
+      return openaiFault(c, error);
     }
   }
   return eventStream(c, async (send) => {

@@ -13,6 +13,7 @@ import {
   ImageUrl,
   isAgent,
   openaiError,
+  openaiFault,
   runKeyNamed,
   sessionNamed,
   type TurnEnd,
@@ -104,7 +105,7 @@ async function answer(
       return end.ok ? c.json(completed(end, end.text)) : openaiError(c, end.status, end.message);
     } catch (error) {
       if (!isFault(error)) throw error;
-      return openaiError(c, 400, error.message);
+      return openaiFault(c, error);
     }
   }
   return eventStream(c, async (sendEvent) => {

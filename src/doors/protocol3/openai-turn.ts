@@ -6,6 +6,7 @@ import { adviceFor } from '../../domain/fault-codes.ts';
 import { isTerminal, type RunOutcome, type RunView } from '../../domain/run.ts';
 import { submit } from '../../features/runs/methods.ts';
 import { NEVER_MS, waitForEnd } from '../../features/runs/wait.ts';
+import type { Fault } from '../../kit/fault.ts';
 import { newUuid } from '../../kit/id.ts';
 import type { MethodContext } from '../../ports/method.ts';
 import type { HttpContext, HttpWorld } from '../http-entry.ts';
@@ -121,6 +122,8 @@ export function eventStream(c: HttpContext, run: (send: (data: unknown, event?: 
 export function firstProblem({ issues: [issue] }: z.ZodError): string {
   return `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not valid'}`;
 }
+
+export const openaiFault = (c: HttpContext, { code, message }: Fault): Response => openaiError(c, adviceFor(code).http, message);
 
 export function openaiError(c: HttpContext, status: number, message: string): Response {
   return c.json({ error: { message, type: status < 500 ? 'invalid_request_error' : 'api_error' } }, status as 400); // a status of the fault table

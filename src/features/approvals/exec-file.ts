@@ -1,10 +1,12 @@
 // exec-approvals.json: the owner's standing permissions for commands, as existing clients read and write them.
 
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { fault } from '../../domain/fault-codes.ts';
-import { newSecret, sha256Hex } from '../../kit/id.ts';
+import { errorCode } from '../../kit/fault.ts';
+import { sha256Hex } from '../../kit/id.ts';
+import { writeWhole } from '../../kit/write-whole.ts';
 import { method } from '../../ports/method.ts';
 
 const Policy = z.looseObject({
@@ -72,9 +74,11 @@ export const execApprovalsSet = method({
     if (!parsed.success) throw fault('request.refused', { reason: `exec approvals file is not valid: ${z.prettifyError(parsed.error)}` });
     // The socket's secret is never told, so it cannot come back: it stays what it was.
     const file = { ...parsed.data, ...((parsed.data.socket ?? before.file.socket) && { socket: { ...parsed.data.socket, ...before.file.socket } }) };
-    const draft = `${before.path}.${newSecret(4)}.new`;
-    writeFileSync(draft, `${JSON.stringify(file, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
-    renameSync(draft, before.path);
+    try {
+      writeWhole(before.path, `${JSON.stringify(file, null, 2)}\n`);
+    } catch (error) {
+      throw errorCode(error) === 'ENOSPC' ? fault('store.full') : error;
+    }
     return snapshot(read(gateway.stateDir));
   },
 });

@@ -2,7 +2,6 @@
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { writeWhole } from '../../adapters/config/write.ts';
 import { openSqliteReader } from '../../adapters/store/sqlite.ts';
 import { agentIds, workspaceOf } from '../../domain/config.ts';
 import { WORKSPACE_ID } from '../../domain/workspace.ts';
@@ -10,6 +9,7 @@ import { listSessions, readEntries } from '../../features/sessions/ops.ts';
 import { transcriptLines } from '../../features/sessions/transcript-file.ts';
 import { sessionEntry } from '../../features/sessions/views.ts';
 import { systemClock } from '../../kit/clock.ts';
+import { writeWhole } from '../../kit/write-whole.ts';
 import type { SessionTable } from '../../ports/tables.ts';
 import { type Environment, expandHome } from '../environment.ts';
 import { CannotRun } from '../state.ts';

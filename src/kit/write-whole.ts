@@ -2,8 +2,8 @@
 
 import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errorCode } from '../../kit/fault.ts';
-import { newSecret } from '../../kit/id.ts';
+import { errorCode } from './fault.ts';
+import { newSecret } from './id.ts';
 
 /** Draft, fsync, rename, fsync of the folder. A link is followed: the file it leads to is replaced, not the link. */
 export function writeWhole(written: string, text: string): void {
