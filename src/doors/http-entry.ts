@@ -3,6 +3,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context, Hono } from 'hono';
 import type { Principal, Scope } from '../domain/authorize.ts';
+import type { Log } from '../kit/log.ts';
 import type { MethodContext } from '../ports/method.ts';
 import { checkBearer, type SharedSecrets } from './auth.ts';
 import type { LoginGuard } from './login-guard.ts';
@@ -16,6 +17,7 @@ export interface HttpWorld {
   readonly secrets: () => SharedSecrets;
   readonly guard: LoginGuard;
   readonly feed: RunFeed;
+  readonly log: Log;
   /** What methods get to see, for this principal. */
   readonly contextFor: (principal: Principal) => MethodContext;
 }

@@ -2,7 +2,6 @@
 
 import { Hono } from 'hono';
 import { newUuid } from '../kit/id.ts';
-import type { Log } from '../kit/log.ts';
 import type { Metrics } from '../kit/metrics.ts';
 import type { AnyMethod, LaterReply } from '../ports/method.ts';
 import { isTrustedOrigin } from './auth.ts';
@@ -22,13 +21,12 @@ interface HttpDoorOptions {
   readonly hooks: () => HookSettings;
   readonly allowedOrigins: () => readonly string[];
   readonly metrics: Metrics;
-  readonly log: Log;
   /** Whether the gateway can take work now, and what it lacks otherwise. */
   readonly readiness: () => { readonly ready: boolean; readonly waitingFor: readonly string[] };
   readonly beforeScrape: () => Promise<void>;
 }
 
-export function createHttpDoor({ rpc, world, methods, version, hooks, allowedOrigins, metrics, log, readiness, beforeScrape }: HttpDoorOptions) {
+export function createHttpDoor({ rpc, world, methods, version, hooks, allowedOrigins, metrics, readiness, beforeScrape }: HttpDoorOptions) {
   const app: HttpApp = new Hono();
   app.use(async (c, next) => {
     const fromElsewhere = c.req.header('sec-fetch-site') === 'cross-site' && c.req.header('origin') === undefined;
@@ -79,7 +77,7 @@ export function createHttpDoor({ rpc, world, methods, version, hooks, allowedOri
   addToolsInvoke(app, world);
   addHooks(app, world, hooks);
   app.onError((error, c) => {
-    log.error({ path: c.req.path, error: error.stack ?? String(error) }, 'an HTTP request failed unexpectedly');
+    world.log.error({ path: c.req.path, error: error.stack ?? String(error) }, 'an HTTP request failed unexpectedly');
     return c.json(errorBody('UNAVAILABLE', 'unexpected error: the log has the details'), 500);
   });
   app.notFound((c) => c.json(errorBody('not_found', `nothing answers ${c.req.method} ${c.req.path}`), 404));

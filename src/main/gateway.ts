@@ -206,12 +206,12 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
       secrets: sharedSecrets,
       guard,
       feed: fanOut.feed,
+      log,
       contextFor: (principal) => rpc.contextFor(principal, () => undefined),
     },
     hooks: () => live.config().hooks,
     allowedOrigins,
     metrics,
-    log,
     readiness: () => ({ ready: ready.worker && !ready.stopping, waitingFor: ready.stopping ? ['stopping'] : ready.worker ? [] : ['worker'] }),
     beforeScrape: async () => {
       for (const { name, queued, active } of await store.call(laneLoads, { workspaceId: WORKSPACE_ID })) {

@@ -1,20 +1,22 @@
-// What the two OpenAI doors share: which agent and session a request means, and a turn that streams into it.
+// What the paths of OpenAI's API share: who may, which agent and session a request means, and a turn that streams into it.
 
 import { z } from 'zod';
 import { agentIds, defaultAgentId } from '../../domain/config.ts';
-import { adviceFor } from '../../domain/fault-codes.ts';
+import { adviceFor, fault } from '../../domain/fault-codes.ts';
 import { isTerminal, type RunOutcome, type RunView } from '../../domain/run.ts';
 import { submit } from '../../features/runs/methods.ts';
 import { NEVER_MS, waitForEnd } from '../../features/runs/wait.ts';
-import type { Fault } from '../../kit/fault.ts';
+import { isFault } from '../../kit/fault.ts';
 import { newUuid } from '../../kit/id.ts';
 import type { MethodContext } from '../../ports/method.ts';
-import type { HttpContext, HttpWorld } from '../http-entry.ts';
+import { forTokenHolder, type HttpApp, type HttpContext, type HttpWorld, openaiRefusal, readJson } from '../http-entry.ts';
 
 export interface TurnOrder {
   readonly agentId: string;
   readonly sessionKey: string;
   readonly runKey: string;
+  /** Milliseconds since 1970. */
+  readonly askedAt: number;
   readonly message: string;
   readonly system: string | undefined;
   readonly images: readonly { readonly mimeType: string; readonly data: string }[];
@@ -29,37 +31,92 @@ export type TurnEnd =
   | { readonly ok: true; readonly text: string; readonly cutShort: boolean; readonly usage: Usage }
   | { readonly ok: false; readonly message: string; readonly status: number };
 
-/** The agent a request names by header or model (`clawdbot:<agent>`, `agent:<agent>`), else the default one. */
-export function agentNamed(c: HttpContext, model: string, { gateway }: MethodContext): string {
+interface OpenaiPath<B> {
+  readonly path: string;
+  readonly endpoint: 'chatCompletions' | 'responses';
+  readonly body: z.ZodType<B>;
+  /** @throws Fault when the request cannot be an order */
+  readonly order: (c: HttpContext, context: MethodContext, body: B) => Promise<TurnOrder> | TurnOrder;
+  readonly answer: (c: HttpContext, turn: Turn, body: B, order: TurnOrder) => Promise<Response> | Response;
+}
+/** Queues the order and passes its text on as it comes. */
+export type Turn = (onText?: (piece: string) => void) => Promise<TurnEnd>;
+
+export function addOpenaiPath<B>(app: HttpApp, world: HttpWorld, { path, endpoint, body, order, answer }: OpenaiPath<B>): void {
+  app.all(path, async (c: HttpContext) => {
+    if (c.req.method !== 'POST') return c.text('Method Not Allowed', 405, { allow: 'POST' });
+    return forTokenHolder(c, world, openaiRefusal, async (principal) => {
+      const context = world.contextFor(principal);
+      if (!context.gateway.config().config.gateway.http.endpoints[endpoint].enabled) return c.text('Not Found', 404);
+      const read = await readJson(c);
+      if (!read.ok) return openaiError(c, 400, read.problem);
+      const parsed = body.safeParse(read.value);
+      if (!parsed.success) return openaiError(c, 400, firstProblem(parsed.error));
+      try {
+        const asked = await order(c, context, parsed.data);
+        return await answer(c, (onText) => takeOrder(world, context, asked, onText), parsed.data, asked);
+      } catch (error) {
+        if (!isFault(error)) throw error;
+        return openaiError(c, adviceFor(error.code).http, error.message);
+      }
+    });
+  });
+}
+
+/** What was said in a request, whichever API it came by. */
+export interface Said {
+  readonly role: string;
+  readonly text: string;
+  readonly images: TurnOrder['images'];
+}
+
+interface Request {
+  readonly model: string;
+  readonly said: readonly Said[];
+  /** Names the sessions of this API. */
+  readonly door: 'openai' | 'openresponses';
+  readonly user: string | undefined;
+  readonly instructions?: string | undefined;
+}
+
+/**
+ * The latest user message is the order, what was said before it is told along, system messages are instructions. A session named by header
+ * or user is gone on with; otherwise each request has one of its own.
+ * @throws Fault
+ */
+export function orderFrom(c: HttpContext, { gateway, clock }: MethodContext, { model, said, door, user, instructions }: Request): TurnOrder {
   const { config } = gateway.config();
   const named = c.req.header('x-clawdbot-agent-id') ?? /^(?:clawdbot|agent)[:/]([a-z0-9][a-z0-9_-]*)$/i.exec(model)?.[1];
-  return named?.toLowerCase() ?? defaultAgentId(config);
-}
-
-export function isAgent({ gateway }: MethodContext, agentId: string): boolean {
-  return agentIds(gateway.config().config).includes(agentId);
-}
-
-/** The session a request names by header or user; otherwise one of its own. */
-export function sessionNamed(c: HttpContext, agentId: string, door: 'openai' | 'openresponses', user: string | undefined): string {
-  const named = c.req.header('x-clawdbot-session-key');
-  if (named) return named;
-  return user ? `agent:${agentId}:${door}-user:${user}` : `agent:${agentId}:${door}:${newUuid()}`;
-}
-
-/** The client's own key where it sends one: then a repeated request is the same run. */
-export function runKeyNamed(c: HttpContext): string {
+  const agentId = named?.toLowerCase() ?? defaultAgentId(config);
+  if (!agentIds(config).includes(agentId)) throw fault('request.refused', { reason: `unknown agent "${agentId}"` });
+  const asked = said.findLastIndex(({ role }) => role === 'user');
+  const message = said[asked];
+  if (!message || (message.text === '' && message.images.length === 0))
+    throw fault('request.refused', { reason: `Missing user message in \`${door === 'openai' ? 'messages' : 'input'}\`.` });
+  const earlier = said.slice(0, asked).filter(({ role, text }) => ['user', 'assistant', 'tool'].includes(role) && text !== '');
+  const background = earlier.map(({ role, text }) => `${role}: ${text}`).join('\n');
+  const system = [instructions ?? '', ...said.flatMap(({ role, text }) => (role === 'system' || role === 'developer' ? [text] : []))].filter(
+    (text) => text !== '',
+  );
   const key = c.req.header('idempotency-key');
-  return key ? `http:${key.slice(0, 190)}` : newUuid();
+  return {
+    agentId,
+    sessionKey: c.req.header('x-clawdbot-session-key') || `agent:${agentId}:${door}${user ? `-user:${user}` : `:${newUuid()}`}`,
+    runKey: key ? `http:${key.slice(0, 190)}` : newUuid(),
+    askedAt: clock.now(),
+    message: background === '' ? message.text : `The conversation so far:\n${background}\n\nNow:\n${message.text}`,
+    system: system.length === 0 ? undefined : system.join('\n\n'),
+    images: message.images,
+  };
 }
 
-/** Queues the turn and passes its text on as it comes. @throws Fault when the order is refused */
-export async function takeOrder(world: HttpWorld, context: MethodContext, order: TurnOrder, onText: (piece: string) => void): Promise<TurnEnd> {
-  const { runKey, message, system, images, ...session } = order;
+async function takeOrder(world: HttpWorld, context: MethodContext, order: TurnOrder, onText: (piece: string) => void = () => undefined): Promise<TurnEnd> {
+  const { agentId, sessionKey, runKey, message, system, images } = order;
   const stop = world.feed.follow(runKey, { onText, onEnded: () => undefined });
   try {
     const { run } = await submit(context, {
-      ...session,
+      agentId,
+      sessionKey,
       runKey,
       message,
       ...(system && { extraSystemPrompt: system }),
@@ -68,6 +125,10 @@ export async function takeOrder(world: HttpWorld, context: MethodContext, order:
     if (isTerminal(run.state)) return endOf(run);
     const ended = await waitForEnd(context, runKey, NEVER_MS);
     return ended ? endOf(ended) : { ok: false, message: 'the run is gone', status: 500 };
+  } catch (error) {
+    if (isFault(error)) return { ok: false, message: error.message, status: adviceFor(error.code).http };
+    world.log.error({ runKey, err: error }, 'an OpenAI turn failed unexpectedly');
+    return { ok: false, message: 'unexpected error: the log has the details', status: 500 };
   } finally {
     stop();
   }
@@ -119,11 +180,9 @@ export function eventStream(c: HttpContext, run: (send: (data: unknown, event?: 
   return c.body(body, 200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' });
 }
 
-export function firstProblem({ issues: [issue] }: z.ZodError): string {
+function firstProblem({ issues: [issue] }: z.ZodError): string {
   return `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not valid'}`;
 }
-
-export const openaiFault = (c: HttpContext, { code, message }: Fault): Response => openaiError(c, adviceFor(code).http, message);
 
 export function openaiError(c: HttpContext, status: number, message: string): Response {
   return c.json({ error: { message, type: status < 500 ? 'invalid_request_error' : 'api_error' } }, status as 400); // a status of the fault table
