@@ -13,7 +13,7 @@ compaction thinkingDefault verboseDefault elevatedDefault blockStreamingDefault 
 typingIntervalSeconds typingMode heartbeat subagents{archiveAfterMinutes model} sandbox{workspaceAccess sessionToolsVisibility scope perSession workspaceRoot docker browser prune}}
 list{agentDir memorySearch humanDelay heartbeat identity{theme} groupChat subagents sandbox{workspaceAccess sessionToolsVisibility scope perSession workspaceRoot docker browser prune}
 tools{profile byProvider elevated exec sandbox}}}
-tools{profile byProvider web media links message agentToAgent elevated exec{host security ask node safeBins cleanupMs notifyOnExit applyPatch} subagents sandbox}
+tools{profile byProvider web media links message agentToAgent elevated exec{host node safeBins cleanupMs notifyOnExit applyPatch} subagents sandbox}
 session{dmScope identityLinks resetTriggers idleMinutes reset resetByType resetByChannel store typingIntervalSeconds typingMode sendPolicy agentToAgent}
 cron{enabled store} hooks{presets transformsDir mappings gmail internal}
 gateway{controlUi auth{allowTailscale} trustedProxies tailscale remote reload tls nodes http{endpoints{chatCompletions responses{maxBodyBytes files images}}}}

@@ -2,6 +2,7 @@
 // Keys we do not know are kept and reported, never fatal. Loaded only where a file is validated: building it takes time.
 
 import { z } from 'zod';
+import { EXEC_ASK, EXEC_SECURITY } from './exec-policy.ts';
 
 const count = z.int().min(1);
 const seconds = z.number().min(0);
@@ -166,6 +167,12 @@ export const ConfigSchema = section({
           backgroundMs: z.int().min(10).default(10_000).describe('A command that takes longer goes on in the background.'),
           network: z.enum(['none', 'host']).default('none').describe('Network of sandboxed commands.'),
           pathPrepend: z.array(z.string()).default([]),
+          security: z
+            .enum(EXEC_SECURITY)
+            .default('full')
+            .describe('Commands of agents: all, only programs on the allowlist of exec-approvals.json, or none. The stricter of this and that file holds.'),
+          ask: z.enum(EXEC_ASK).default('off').describe('Whether a person is asked first: never, about programs that are not on the allowlist, always.'),
+          askTimeoutSec: seconds.default(120).describe('How long a question waits for its answer.'),
         }),
       ),
     }),

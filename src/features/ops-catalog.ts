@@ -1,7 +1,7 @@
 // The list of all store operations: what the store thread can carry out.
 
 import type { AnyOp } from '../ports/store.ts';
-import { expireApprovals, getApproval, listApprovals, requestApproval, resolveApproval } from './approvals/ops.ts';
+import { expireApprovals, getApproval, listApprovals, requestApproval, resolveApproval, withdrawApproval } from './approvals/ops.ts';
 import { carryOutCommand, compactSession, deleteSession, injectMessage, patchSession, resetSession } from './chat/ops.ts';
 import { decidePairing, getDeviceGrant, listDevices, noteTokenUse, pairDevice, requestPairing, revokeToken, rotateToken } from './devices/ops.ts';
 import { eventCursor, eventsSince } from './events/ops.ts';
@@ -20,6 +20,7 @@ export const ops: readonly AnyOp[] = [
   listApprovals,
   requestApproval,
   resolveApproval,
+  withdrawApproval,
   carryOutCommand,
   compactSession,
   deleteSession,

@@ -8,12 +8,14 @@ import { createModels } from '../adapters/models/catalog.ts';
 import { createSandboxPicker } from '../adapters/sandbox/catalog.ts';
 import { connectToSocket } from '../adapters/store/clients.ts';
 import { createTools } from '../adapters/tools/catalog.ts';
+import { commandPath } from '../adapters/tools/exec.ts';
 import { readInside } from '../adapters/tools/inside.ts';
 import { createJobs, type Jobs } from '../adapters/tools/jobs.ts';
 import { workspaceOf } from '../domain/config.ts';
 import { isToolAllowed, sandboxChoice } from '../domain/tool.ts';
 import type { GatewayToWorker, WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
 import { WORKSPACE_ID } from '../domain/workspace.ts';
+import { permitCommand } from '../features/approvals/exec-permission.ts';
 import type { Assignment } from '../features/runs/lease-ops.ts';
 import { createHistoryCache } from '../features/turns/history-cache.ts';
 import { type Runner, startRunner } from '../features/turns/runner.ts';
@@ -99,6 +101,7 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
     const sandbox = pickSandbox(sandboxChoice(config, agentId));
     const fileRoot = sandbox.ok && sandbox.sandbox.level === 'none' ? '/' : workspace;
     const forbidden = [stateDir];
+    const whose = { workspaceId: run.workspaceId, agentId, runId: run.runId, sessionKey };
     const deltas = createDeltas({ runKey, sessionKey, attempt }, send);
     return {
       store,
@@ -108,7 +111,21 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
       log: log.child({ run: runKey, session: sessionKey }),
       observe: (observation) => void observations.push(observation),
       tools: tools.filter(({ spec }) => isToolAllowed(config, agentId, spec.name)),
-      context: { workspaceId: run.workspaceId, agentId, runId: run.runId, sessionKey, workspace, fileRoot, forbidden, sandbox, signal, blobs, log },
+      context: {
+        ...whose,
+        workspace,
+        fileRoot,
+        forbidden,
+        sandbox,
+        mayRun: (wanted) =>
+          permitCommand(
+            { ...whose, store, clock, log, config, stateDir, path: commandPath(config.tools.exec, baseEnvironment()), byOperator: run.work === 'tool', signal },
+            wanted,
+          ),
+        signal,
+        blobs,
+        log,
+      },
       scrub,
       host: hostname(),
       readFile: (name) => readWorkspaceFile(workspace, forbidden, name),

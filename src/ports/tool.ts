@@ -5,6 +5,14 @@ import type { Log } from '../kit/log.ts';
 import type { Blobs } from './blob.ts';
 import type { Sandbox } from './sandbox.ts';
 
+export interface WantedCommand {
+  readonly command: string;
+  readonly cwd: string;
+  /** What the agent adds to the environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+export type Permission = { readonly ok: true } | { readonly ok: false; readonly refusal: string };
+
 /** Where and for whom a tool runs. */
 export interface ToolContext {
   readonly workspaceId: string;
@@ -19,6 +27,8 @@ export interface ToolContext {
   readonly forbidden: readonly string[];
   /** The sandbox for commands, or why there is none. */
   readonly sandbox: { readonly ok: true; readonly sandbox: Sandbox } | { readonly ok: false; readonly refusal: string };
+  /** Whether a command may run now. Waits where a person has to be asked. */
+  readonly mayRun: (wanted: WantedCommand) => Promise<Permission>;
   readonly signal: AbortSignal;
   readonly blobs: Blobs;
   readonly log: Log;

@@ -1,10 +1,11 @@
 // Approvals: the caller waits, a person answers, everybody who may know hears of it, and a restart forgets nothing.
 
 import assert from 'node:assert/strict';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { startJourney } from '../support/journey.ts';
+import { order, startJourney, textOf } from '../support/journey.ts';
+import { until } from '../support/scratch.ts';
 import { enter } from '../support/wire.ts';
 
 const SCENARIO = { name: 'ok', rules: [{ text: 'ok' }] };
@@ -31,6 +32,67 @@ it('a question waits for its answer, or for its deadline', async (t) => {
     list.approvals.map(({ state }: { state: string }) => state),
     ['expired', 'granted'],
   );
+});
+
+const AGENT = {
+  name: 'commands',
+  rules: [
+    { when: { user: 'count', step: 0 }, tools: [{ name: 'exec', input: { command: 'wc -c mark' } }] },
+    { when: { user: 'touch', step: 0 }, tools: [{ name: 'exec', input: { command: 'touch mark && echo made' } }] },
+    { when: { result: '([^]*)' }, text: 'It said: {{result.1}}' },
+  ],
+};
+
+it('commands of agents ask first where the owner wants it: yes, no, silence, and yes for ever', { timeout: 60_000 }, async (t) => {
+  const { gateway, installation, client, workspace } = await startJourney(t, { scenario: AGENT });
+  const owner = await enter(t, gateway.port);
+  const mark = join(workspace, 'mark');
+  const answerWith = async (decision: string, command: string) => {
+    const { id, request } = await owner.event('exec.approval.requested', ({ request: asked }) => asked.command === command);
+    assert.deepEqual([request.agentId, request.sessionKey, request.cwd], ['main', 'agent:main:main', workspace]);
+    assert.deepEqual((await owner.ask('exec.approval.resolve', { id, decision })).payload, { ok: true });
+    owner.frames.length = 0;
+  };
+  const set = (path: string, value: unknown) => client.call('config.edit', { path: `tools.exec.${path}`, value });
+
+  await set('ask', 'always');
+  let said = order(client, 'touch');
+  await answerWith('deny', 'touch mark && echo made');
+  assert.match(textOf(await said), /Command not run: a person said no/);
+  assert.equal(existsSync(mark), false);
+
+  said = order(client, 'touch');
+  await answerWith('allow-once', 'touch mark && echo made');
+  assert.match(textOf(await said), /made/);
+  assert.equal(existsSync(mark), true);
+
+  await set('ask', 'on-miss');
+  await set('security', 'allowlist');
+  said = order(client, 'count');
+  await answerWith('allow-always', 'wc -c mark');
+  assert.match(textOf(await said), /0 mark/);
+  assert.match(textOf(await order(client, 'count')), /0 mark/, 'nobody is asked again');
+  const { agents } = JSON.parse(readFileSync(join(installation.stateDir, 'exec-approvals.json'), 'utf8'));
+  assert.match(agents.main.allowlist[0].pattern, /^\/.*\/wc$/);
+
+  await set('askTimeoutSec', 1);
+  assert.match(textOf(await order(client, 'touch')), /nobody answered within 1 s/);
+  const byHand = await client.call('tools.invoke', { tool: 'exec', args: { command: 'touch mark && echo by hand' } });
+  assert.match(JSON.stringify(byHand), /by hand/, 'an operator is not asked about his own command');
+
+  await set('askTimeoutSec', 60);
+  owner.frames.length = 0;
+  const aborted = order(client, 'touch', { key: 'stopped' }).catch(() => undefined);
+  const { id } = await owner.event('exec.approval.requested');
+  await client.call('chat.abort', { sessionKey: 'main', runId: 'stopped' });
+  await aborted;
+  await until(
+    'withdrawn',
+    async () => (await owner.ask('approvals.list')).payload.approvals.find((asked: { id: string }) => asked.id === id)?.state === 'withdrawn',
+  );
+
+  await set('security', 'deny');
+  assert.match(textOf(await order(client, 'count')), /the owner lets this agent run no commands/);
 });
 
 it('clients without the scope see no gap in the numbers of their events', async (t) => {

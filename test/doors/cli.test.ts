@@ -13,7 +13,12 @@ import { connectParams, newDevice, raw, signDevice } from '../support/wire.ts';
 
 const SCENARIO = {
   name: 'cli',
-  rules: [{ when: { user: 'slowly' }, text: 'word '.repeat(400), stream: { chunk: 10, delayMs: 20 } }, { text: 'heard {{user}}' }],
+  rules: [
+    { when: { user: 'slowly' }, text: 'word '.repeat(400), stream: { chunk: 10, delayMs: 20 } },
+    { when: { user: 'run it', step: 0 }, tools: [{ name: 'exec', input: { command: 'echo it ran' } }] },
+    { when: { user: 'run it', result: '([^]*)' }, text: 'so: {{result.1}}' },
+    { text: 'heard {{user}}' },
+  ],
 };
 
 describe('the command line beside a running gateway', () => {
@@ -166,6 +171,22 @@ describe('the command line beside a running gateway', () => {
     assert.match(seen, /heard hello there[\s\S]*Model: simulator\/any[\s\S]*\* {2}agent:main:typed[\s\S]*-- agent:main:other[\s\S]*heard and here/);
   });
 
+  it('tui: shows what an agent wants to run, and takes the answer', async () => {
+    await cli('config', 'set', 'tools.exec.ask', 'always');
+    const child = spawn(process.execPath, [join(import.meta.dirname, '..', '..', 'dist', 'clawdbot.mjs'), 'tui', '--session', 'asked'], {
+      env: shared().installation.environment,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    let seen = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      seen += chunk.toString();
+    });
+    child.stdin.end('run it\n/deny\nrun it\n/allow\n');
+    assert.equal(await new Promise((resolve) => child.once('close', resolve)), 0);
+    await cli('config', 'unset', 'tools.exec.ask');
+    assert.match(seen, /may this run\? echo it ran[\s\S]*so: Command not run: a person said no[\s\S]*may this run\?[\s\S]*so: it ran/);
+  });
+
   it('tui: a person sees the answer as it comes, stops it with Esc, and leaves with Ctrl-D', {
     skip: !existsSync('/usr/bin/script') && 'script is not installed',
   }, async () => {
@@ -235,7 +256,6 @@ describe('the command line without a gateway', () => {
       ['model.credential', (value) => Object.assign(value['agents']?.['defaults'] ?? {}, { model: 'opus' })],
       ['model.replaced', (value) => Object.assign(value['agents']?.['defaults'] ?? {}, { model: 'anthropic/claude-3-haiku-20240307' })],
       ['sandbox.off', () => undefined],
-      ['exec.approvals-unused', (value) => Object.assign(value, { tools: { exec: { ask: 'always' } } })],
     ];
     for (const [id, change] of cases) {
       const value = JSON.parse(good);

@@ -39,6 +39,7 @@ function setUp(t: TestContext, choice: SandboxChoice = 'none', settings: Partial
     fileRoot: workspace,
     forbidden: [stateDir],
     sandbox: pickSandbox(choice),
+    mayRun: async () => ({ ok: true }),
     signal: stop.signal,
     blobs: createFileBlobs(join(dir, 'blobs')),
     log: silentLog,

@@ -38,6 +38,11 @@ export interface ExecSettings {
   readonly baseEnv: Readonly<Record<string, string>>;
 }
 
+/** Where commands of agents look for programs. */
+export function commandPath({ pathPrepend }: Pick<ExecSettings, 'pathPrepend'>, env: Readonly<Record<string, string>>): string {
+  return [...pathPrepend, env['PATH'] ?? '/usr/bin:/bin'].join(':');
+}
+
 export function createExecTool(jobs: Jobs, settings: ExecSettings, clock: Clock): Tool {
   return {
     spec: {
@@ -74,7 +79,8 @@ export function createExecTool(jobs: Jobs, settings: ExecSettings, clock: Clock)
       if (sandbox.level !== 'none' && cwd !== context.workspace && !cwd.startsWith(`${context.workspace}/`)) {
         return failed(`workdir ${cwd} is outside the workspace ${context.workspace}`);
       }
-      const path = [...settings.pathPrepend, settings.baseEnv['PATH'] ?? '/usr/bin:/bin'].join(':');
+      const permission = await context.mayRun({ command, cwd, env });
+      if (!permission.ok) return failed(permission.refusal);
       const wrapped = sandbox.wrap({
         argv: pty ? ['/usr/bin/script', '-qefc', command, '/dev/null'] : ['/bin/sh', '-c', command],
         cwd,
@@ -82,7 +88,7 @@ export function createExecTool(jobs: Jobs, settings: ExecSettings, clock: Clock)
         binds: settings.binds,
         hidden: context.forbidden,
         network: settings.network,
-        env: { ...settings.baseEnv, ...env, PATH: path, CLAWDBOT_RUN: context.runId },
+        env: { ...settings.baseEnv, ...env, PATH: commandPath(settings, settings.baseEnv), CLAWDBOT_RUN: context.runId },
       });
       const timeoutMs = (timeout ?? settings.timeoutSec) * 1000;
       const job = await jobs.start({ agentId: context.agentId, runId: context.runId, command, wrapped, cwd, level: sandbox.level, timeoutMs });

@@ -3,16 +3,17 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { EXEC_ASK, EXEC_SECURITY } from '../../domain/exec-policy.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { errorCode } from '../../kit/fault.ts';
-import { sha256Hex } from '../../kit/id.ts';
+import { newUuid, sha256Hex } from '../../kit/id.ts';
 import { writeWhole } from '../../kit/write-whole.ts';
 import { method } from '../../ports/method.ts';
 
 const Policy = z.looseObject({
-  security: z.enum(['deny', 'allowlist', 'full']).optional(),
-  ask: z.enum(['off', 'on-miss', 'always']).optional(),
-  askFallback: z.enum(['deny', 'allowlist', 'full']).optional(),
+  security: z.enum(EXEC_SECURITY).optional(),
+  ask: z.enum(EXEC_ASK).optional(),
+  askFallback: z.enum(EXEC_SECURITY).optional(),
   autoAllowSkills: z.boolean().optional(),
 });
 const ApprovalsFile = z.looseObject({
@@ -25,7 +26,8 @@ type ApprovalsFile = z.infer<typeof ApprovalsFile>;
 
 const Snapshot = z.object({ path: z.string(), exists: z.boolean(), hash: z.string(), file: z.record(z.string(), z.unknown()) });
 
-function read(stateDir: string): { readonly path: string; readonly raw: string | undefined; readonly file: ApprovalsFile } {
+/** @throws Fault `request.refused` when the file cannot be understood */
+export function readExecApprovals(stateDir: string): { readonly path: string; readonly raw: string | undefined; readonly file: ApprovalsFile } {
   const path = join(stateDir, 'exec-approvals.json');
   const empty: ApprovalsFile = { version: 1, socket: { path: join(stateDir, 'exec-approvals.sock') }, defaults: {}, agents: {} };
   if (!existsSync(path)) return { path, raw: undefined, file: empty };
@@ -44,7 +46,7 @@ function read(stateDir: string): { readonly path: string; readonly raw: string |
 /** A file that is not there has the hash of nothing: clients ask for one in every case. */
 const hashOf = (raw = '') => sha256Hex(raw);
 
-function snapshot({ path, raw, file }: ReturnType<typeof read>) {
+function snapshot({ path, raw, file }: ReturnType<typeof readExecApprovals>) {
   const { token: _secret, ...socket } = file.socket ?? {};
   return { path, exists: raw !== undefined, hash: hashOf(raw), file: { ...file, socket } };
 }
@@ -55,7 +57,7 @@ export const execApprovalsGet = method({
   about: 'The file of standing permissions for commands, its hash, without the secret of its socket.',
   input: z.strictObject({}),
   output: Snapshot,
-  run: async ({ gateway }) => snapshot(read(gateway.stateDir)),
+  run: async ({ gateway }) => snapshot(readExecApprovals(gateway.stateDir)),
 });
 
 export const execApprovalsSet = method({
@@ -65,7 +67,7 @@ export const execApprovalsSet = method({
   input: z.strictObject({ file: z.unknown(), baseHash: z.string().optional() }),
   output: Snapshot,
   run: async ({ gateway }, { file: given, baseHash }) => {
-    const before = read(gateway.stateDir);
+    const before = readExecApprovals(gateway.stateDir);
     if (before.raw !== undefined && baseHash === undefined)
       throw fault('request.refused', { reason: 'exec approvals base hash required; re-run exec.approvals.get and retry' });
     if (baseHash !== undefined && baseHash !== hashOf(before.raw))
@@ -74,11 +76,23 @@ export const execApprovalsSet = method({
     if (!parsed.success) throw fault('request.refused', { reason: `exec approvals file is not valid: ${z.prettifyError(parsed.error)}` });
     // The socket's secret is never told, so it cannot come back: it stays what it was.
     const file = { ...parsed.data, ...((parsed.data.socket ?? before.file.socket) && { socket: { ...parsed.data.socket, ...before.file.socket } }) };
-    try {
-      writeWhole(before.path, `${JSON.stringify(file, null, 2)}\n`);
-    } catch (error) {
-      throw errorCode(error) === 'ENOSPC' ? fault('store.full') : error;
-    }
-    return snapshot(read(gateway.stateDir));
+    write(before.path, file);
+    return snapshot(readExecApprovals(gateway.stateDir));
   },
 });
+
+/** Lets an agent run a program from now on. */
+export function allowAlways(stateDir: string, agentId: string, program: string): void {
+  const { path, file } = readExecApprovals(stateDir);
+  const { allowlist = [], ...policy } = file.agents?.[agentId] ?? {};
+  if (allowlist.some(({ pattern }) => pattern === program)) return;
+  write(path, { ...file, agents: { ...file.agents, [agentId]: { ...policy, allowlist: [...allowlist, { id: newUuid(), pattern: program }] } } });
+}
+
+function write(path: string, file: ApprovalsFile): void {
+  try {
+    writeWhole(path, `${JSON.stringify(file, null, 2)}\n`);
+  } catch (error) {
+    throw errorCode(error) === 'ENOSPC' ? fault('store.full') : error;
+  }
+}

@@ -67,6 +67,7 @@ export const requestApproval = txOp(
     yield* tell(tx, row, owner, 'approval.requested');
     return toApproval(row);
   },
+  { worker: true },
 );
 
 /** @throws Fault `approval.unknown` when it does not exist or is decided already */
@@ -80,6 +81,16 @@ export const resolveApproval = txOp(
   },
 );
 
+/** Takes a question back, when it is still open. */
+export const withdrawApproval = txOp(
+  'approvals.withdraw',
+  function* (tx, { actor, ...named }: ApprovalId & { actor: string }): OpSteps<void> {
+    const row = yield* tx.one(decide, { ...named, state: 'withdrawn', decision: null, by: actor, now: tx.now });
+    if (row) yield* tell(tx, row, actor, 'approval.resolved');
+  },
+  { worker: true },
+);
+
 /** Ends what nobody answered in time. */
 export const expireApprovals = txOp('approvals.expire', function* (tx, { workspaceId }: { workspaceId: string }): OpSteps<number> {
   const late = yield* tx.all(overdue, { workspaceId, now: tx.now });
@@ -90,10 +101,14 @@ export const expireApprovals = txOp('approvals.expire', function* (tx, { workspa
   return late.length;
 });
 
-export const getApproval = readOp('approvals.get', function* (tx, named: ApprovalId): OpSteps<Approval | null> {
-  const row = yield* tx.one(approvalById, named);
-  return row ? toApproval(row) : null;
-});
+export const getApproval = readOp(
+  'approvals.get',
+  function* (tx, named: ApprovalId): OpSteps<Approval | null> {
+    const row = yield* tx.one(approvalById, named);
+    return row ? toApproval(row) : null;
+  },
+  { worker: true },
+);
 
 export const listApprovals = readOp('approvals.list', function* (tx, args: { workspaceId: string; limit: number }): OpSteps<Approval[]> {
   return (yield* tx.all(recent, args)).map(toApproval);

@@ -235,19 +235,6 @@ const models: Check = async ({ environment, config }) => {
   return [...replaced, ...missing.flat()];
 };
 
-const approvals: Check = ({ config }) => {
-  const { ask, security } = config.tools.exec as { ask?: unknown; security?: unknown }; // kept keys of the original
-  if ((ask === undefined || ask === 'off') && (security === undefined || security === 'full')) return [];
-  return [
-    finding(
-      'exec.approvals-unused',
-      'warning',
-      `tools.exec says ask ${String(ask)}, security ${String(security)}: this version does not ask before it runs commands`,
-      'Keep the sandbox on; deny exec with tools.deny where it must not run',
-    ),
-  ];
-};
-
 const service: Check = ({ environment: { home } }) => {
   const unit = join(home, '.config', 'systemd', 'user', 'clawdbot-gateway.service');
   if (!existsSync(unit)) return [];
@@ -276,4 +263,4 @@ const service: Check = ({ environment: { home } }) => {
   ];
 };
 
-const CHECKS: readonly Check[] = [configuration, permissions, disk, store, presence, access, sandbox, models, approvals, service];
+const CHECKS: readonly Check[] = [configuration, permissions, disk, store, presence, access, sandbox, models, service];

@@ -27,6 +27,10 @@ interface AgentEvent {
   readonly stream?: string;
   readonly data?: { readonly phase?: string; readonly name?: string; readonly args?: unknown };
 }
+interface Question {
+  readonly id: string;
+  readonly request: { readonly command: string; readonly sessionKey?: string | null };
+}
 interface History {
   readonly messages: readonly Parameters<typeof messageText>[0][];
 }
@@ -43,6 +47,8 @@ const HELP = `/sessions          list conversations
 /session <name>    go to another one
 /history [n]       show the last messages again
 /abort             stop the answer (Esc or Ctrl-C too)
+/allow [always]    let the command run that the agent asks about
+/deny              do not let it run
 /quit              leave (Ctrl-D too)
 The gateway's own commands (/status, /new, /model, /help …) work as well.
 `;
@@ -188,6 +194,7 @@ function createTalk(client: GatewayClient, screen: Screen, { thinking, timeoutMs
   let key = canonical(wanted);
   let shown = '';
   let open = 0;
+  let question: string | undefined;
 
   const show = async (limit: number) => {
     const { messages } = (await client.call('chat.history', { sessionKey: key, limit })) as History; // the shape of sessions/methods
@@ -206,12 +213,19 @@ function createTalk(client: GatewayClient, screen: Screen, { thinking, timeoutMs
     if (state === 'final') screen.endStream(`${fresh}\n\n`);
     else screen.endStream(state === 'aborted' ? `${fresh}\n(stopped)\n\n` : `\n(failed: ${errorMessage ?? 'no reason given'})\n\n`);
   };
+  const onQuestion = ({ id, request }: Question) => {
+    if (request.sessionKey !== key) return;
+    question = id;
+    screen.note(`may this run? ${request.command}   /allow, /allow always or /deny`);
+  };
   return {
     get key() {
       return key;
     },
     show,
     onEvent: (event: string, payload: unknown) => {
+      if (event === 'exec.approval.requested') return onQuestion(payload as Question); // the shape of notices
+      if (event === 'exec.approval.resolved' && (payload as Question).id === question) question = undefined;
       const said = payload as ChatEvent & AgentEvent; // both have the key
       if (said.sessionKey !== key) return;
       if (event === 'chat') onChat(said);
@@ -234,6 +248,15 @@ function createTalk(client: GatewayClient, screen: Screen, { thinking, timeoutMs
       if (answer.aborted !== undefined) open -= 1;
     },
     abort: async (): Promise<boolean> => ((await client.call('chat.abort', { sessionKey: key })) as { aborted: boolean }).aborted, // the shape of protocol3/methods
+    decide: async (decision: string) => {
+      if (question === undefined) return screen.note('nothing is asked');
+      await client.call('exec.approval.resolve', { id: question, decision });
+      question = undefined;
+    },
+    /** Waits until an answer, or the next line, is due. */
+    isDue: async () => {
+      while (open > 0 && question === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+    },
     sessions: async () => {
       const { sessions, ts } = (await client.call('sessions.list', { limit: 30, includeDerivedTitles: true })) as Sessions; // the shape of sessions/methods
       screen.page(
@@ -248,7 +271,7 @@ function createTalk(client: GatewayClient, screen: Screen, { thinking, timeoutMs
       shown = '';
       await show(20);
     },
-    /** Waits for answers that are still to come, when the input has ended. */
+    /** Waits for answers that are still to come. */
     quiet: async () => {
       while (open > 0) await new Promise((resolve) => setTimeout(resolve, 20));
     },
@@ -280,7 +303,7 @@ async function hear(
     } catch (error) {
       screen.note(error instanceof Error ? error.message : String(error));
     }
-    if (!isTerminal) await Promise.race([talk.quiet(), gone]);
+    if (!isTerminal) await Promise.race([talk.isDue(), gone]);
   }
 }
 
@@ -292,6 +315,8 @@ async function carryOut(line: string, talk: Talk, screen: Screen): Promise<void>
   else if (command === 'session') await talk.goTo(argument);
   else if (command === 'history') await talk.show(Number(argument) || 20);
   else if (command === 'abort') await abort(talk, screen);
+  else if (command === 'allow') await talk.decide(argument === 'always' ? 'allow-always' : 'allow-once');
+  else if (command === 'deny') await talk.decide('deny');
   else await talk.say(line);
 }
 
