@@ -1,7 +1,7 @@
 // Whether a command of an agent may run: by the configuration, by the owner's standing permissions, by asking a person.
 
-import { accessSync, constants } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { accessSync, constants, statSync } from 'node:fs';
+import { isAbsolute, join, normalize } from 'node:path';
 import type { Config } from '../../domain/config.ts';
 import { EXEC_ASK, EXEC_SECURITY, type ExecPolicy, judgeExec, judgeUnanswered, plainProgram, stricter } from '../../domain/exec-policy.ts';
 import type { Clock } from '../../kit/clock.ts';
@@ -101,19 +101,18 @@ function refused(reason: string): Permission {
 }
 
 /** @returns an absolute path; undefined when there is no such program, or it is named relative to a folder */
-function resolveProgram(name: string | undefined, path: string): string | undefined {
+export function resolveProgram(name: string | undefined, path: string): string | undefined {
   if (name === undefined) return undefined;
-  if (name.includes('/')) return isAbsolute(name) ? name : undefined;
-  return path
-    .split(':')
-    .map((folder) => join(folder, name))
-    .find(isProgram);
+  if (name.includes('/')) return isAbsolute(name) ? normalize(name) : undefined;
+  const folders = path.split(':');
+  if (!folders.every(isAbsolute)) return undefined; // the shell would look beside the agent's own files
+  return folders.map((folder) => join(folder, name)).find(isProgram);
 }
 
 function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
-    return true;
+    return statSync(path).isFile();
   } catch {
     return false;
   }
