@@ -14,7 +14,8 @@ export interface Loop {
 interface LoopOptions {
   readonly name: string;
   readonly everyMs: number;
-  readonly run: () => Promise<void>;
+  /** Answers how long to wait, in milliseconds, when that is not `everyMs`. */
+  readonly run: () => Promise<number | undefined>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -26,14 +27,15 @@ export function startLoop({ name, everyMs, run, clock, log }: LoopOptions): Loop
   const finished = (async () => {
     while (!stopping.signal.aborted) {
       poked = false;
+      let waitMs = everyMs;
       try {
-        await run();
+        waitMs = (await run()) ?? everyMs;
       } catch (error) {
         log.warn({ loop: name, error: messageOf(error) }, 'a loop round failed; it goes on');
       }
       if (poked || stopping.signal.aborted) continue;
       nap = new AbortController();
-      await clock.sleep(everyMs, nap.signal);
+      await clock.sleep(waitMs, nap.signal);
     }
   })();
   return {

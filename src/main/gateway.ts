@@ -44,7 +44,7 @@ import { CannotRun, guarded, openStore, prepareState } from './state.ts';
 import { VERSION } from './version.ts';
 import { startWorkerPool } from './worker-pool.ts';
 
-const LOOP_DELAY_RESOLUTION_MS = 100;
+const LOOP_DELAY_RESOLUTION_MS = 500;
 const EXPEL_AFTER_MS = 20;
 
 export interface GatewayOptions {
@@ -218,7 +218,8 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
         metrics.runsQueued.set({ lane: name }, queued);
         metrics.runsActive.set({ lane: name }, active);
       }
-      for (const quantile of [50, 99]) metrics.loopDelay.set({ quantile: String(quantile / 100) }, loopDelay.percentile(quantile) / 1e9);
+      for (const quantile of [50, 99])
+        metrics.loopDelay.set({ quantile: String(quantile / 100) }, Math.max(0, loopDelay.percentile(quantile) / 1e9 - LOOP_DELAY_RESOLUTION_MS / 1000));
       loopDelay.reset();
     },
   });

@@ -87,7 +87,9 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
 
   const pickSandbox = await createSandboxPicker();
   const observations: Observation[] = [];
-  setInterval(() => observations.length > 0 && send({ kind: 'stats', observations: observations.splice(0) }), STATS_EVERY_MS).unref();
+  const observe = (observation: Observation) => {
+    if (observations.push(observation) === 1) setTimeout(() => send({ kind: 'stats', observations: observations.splice(0) }), STATS_EVERY_MS).unref();
+  };
   const histories = createHistoryCache();
   const blobs = createFileBlobs(join(stateDir, 'blobs'));
 
@@ -109,7 +111,7 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
       config,
       clock,
       log: log.child({ run: runKey, session: sessionKey }),
-      observe: (observation) => void observations.push(observation),
+      observe,
       tools: tools.filter(({ spec }) => isToolAllowed(config, agentId, spec.name)),
       context: {
         ...whose,

@@ -139,6 +139,9 @@ const overdue = statement<{ workspaceId: string; now: number; deadline: number }
     .where('state', '=', running)
     .where((row) => row.or([row('lease_until', '<', p.now), row('deadline_at', '<', p.deadline)])),
 );
+const anyRunning = statement<{ workspaceId: string }>()((db, p) =>
+  db.selectFrom('run').select('id').where('workspace_id', '=', p.workspaceId).where('state', '=', running).limit(1),
+);
 const liveOfWorker = statement<{ workerId: string }>()((db, p) =>
   db.selectFrom('run').selectAll().where('worker_id', '=', p.workerId).where('state', 'in', [running, waiting]),
 );
@@ -275,8 +278,8 @@ export const releaseRun = txOp(
 
 const DEADLINE_GRACE_MS = 5000;
 
-/** Ends attempts whose lease ran out and runs past their deadline. Answers the workers that held them. */
-export const reapRuns = txOp('runs.reap', function* (tx, { workspaceId }: { workspaceId: string }): OpSteps<string[]> {
+/** Ends attempts whose lease ran out and runs past their deadline. Answers the workers that held them, and whether nothing is under way. */
+export const reapRuns = txOp('runs.reap', function* (tx, { workspaceId }: { workspaceId: string }): OpSteps<{ hung: string[]; isIdle: boolean }> {
   const workers = new Set<string>();
   for (const run of yield* tx.all(overdue, { workspaceId, now: tx.now, deadline: tx.now - DEADLINE_GRACE_MS })) {
     if (run.worker_id !== null) workers.add(run.worker_id);
@@ -286,7 +289,7 @@ export const reapRuns = txOp('runs.reap', function* (tx, { workspaceId }: { work
       yield* settleDeadAttempt(tx, run, 'expired', 'reaper');
     }
   }
-  return [...workers];
+  return { hung: [...workers], isIdle: (yield* tx.one(anyRunning, { workspaceId })) === undefined };
 });
 
 /** Ends every attempt of a worker that is gone. */
