@@ -1,3 +1,5 @@
+// Commands of agents: run, asked about or refused.
+
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { EXEC_ASK, EXEC_SECURITY, type ExecPolicy, judgeExec, judgeUnanswered, plainProgram, stricter } from './exec-policy.ts';

@@ -15,6 +15,7 @@ const SCENARIO = {
   name: 'cli',
   rules: [
     { when: { user: 'slowly' }, text: 'word '.repeat(400), stream: { chunk: 10, delayMs: 20 } },
+    { when: { user: 'briefly' }, text: `${'said '.repeat(40)}the end`, stream: { chunk: 10, delayMs: 20 } },
     { when: { user: 'run it', step: 0 }, tools: [{ name: 'exec', input: { command: 'echo it ran' } }] },
     { when: { user: 'run it', result: '([^]*)' }, text: 'so: {{result.1}}' },
     { text: 'heard {{user}}' },
@@ -207,9 +208,12 @@ describe('the command line beside a running gateway', () => {
     await until('it is stopped', () => seen.includes('(stopped)'));
     child.stdin.write('hello\r');
     await until('the next answer', () => seen.includes('heard hello'));
-    child.stdin.write('\u0004');
+    child.stdin.write('briefly\r');
+    await until('the last answer begins', () => seen.includes('said'));
+    child.stdin.write('\u0004'); // while it still comes
     const code = await new Promise((resolve) => child.once('close', resolve));
-    assert.equal(code, 0);
+    assert.equal(code, 0, seen);
+    assert.match(seen, /the end/);
   });
 });
 

@@ -1,3 +1,5 @@
+// Which program a command line starts.
+
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

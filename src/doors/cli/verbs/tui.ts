@@ -153,12 +153,16 @@ type Screen = ReturnType<typeof createScreen>;
 /** Text above the line that is being typed. */
 function createScreen(lines: Interface, out: (text: string) => void, isTerminal: boolean) {
   let streaming = false;
+  let over = false;
+  lines.once('close', () => {
+    over = true; // an answer may still come, and nobody types any more
+  });
   const above = (text: string) => {
     if (!streaming && isTerminal) out('\r\u001b[K');
     out(text);
   };
   const ask = () => {
-    if (isTerminal) lines.prompt(true);
+    if (isTerminal && !over) lines.prompt(true);
   };
   return {
     note: (text: string) => {
