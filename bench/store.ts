@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { connectToThread } from '../src/adapters/store/clients.ts';
 import { NO_USAGE } from '../src/domain/transcript.ts';
-import { claimRuns, finishRun } from '../src/features/runs/lease-ops.ts';
+import { claimRuns } from '../src/features/runs/claim.ts';
+import { finishRun } from '../src/features/runs/lease-ops.ts';
 import { setLanes, submitRun } from '../src/features/runs/ops.ts';
 import { type Row, table } from './support.ts';
 
@@ -41,7 +42,7 @@ async function cycles(callers: number, count: number): Promise<number> {
           timeoutMs: 60_000,
           input: { message: 'hello' },
         });
-        for (const { runId, fence } of await opened.call(claimRuns, { workspaceId: 'w', workerId: `w${caller}`, slots: 1 })) {
+        for (const { runId, fence } of (await opened.call(claimRuns, { workspaceId: 'w', workerId: `w${caller}`, slots: 1 })).runs) {
           await opened.call(finishRun, {
             runId,
             fence,

@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { EXEC_ASK, EXEC_SECURITY } from './exec-policy.ts';
+import { ROLES } from './role.ts';
 
 const count = z.int().min(1);
 const seconds = z.number().min(0);
@@ -35,6 +36,26 @@ const toolPolicy = {
   deny: z.array(z.string()).optional().describe('Tools agents may not use. Goes before allow.'),
 };
 
+const duration = z.string().regex(/^\d+\s*(ms|s|m|h|d)?$/i, 'not a duration such as 30m');
+
+const Heartbeat = section({
+  every: duration.optional().describe('Shortest time between two heartbeats of an agent, as 30m; 0m: none.'),
+  prompt: z.string().optional().describe('What the agent is asked. Left out: to look at HEARTBEAT.md.'),
+  model: z.string().optional(),
+  check: z
+    .enum(['changes', 'always'])
+    .optional()
+    .describe('changes: only when something happened since the last heartbeat. always: at each interval when HEARTBEAT.md has content.'),
+  activeHours: section({ start: z.string(), end: z.string(), timezone: z.string().optional() }).optional(),
+});
+
+const Money = section({
+  usd: z.number().min(0).optional().describe('US dollars.'),
+  tokens: z.int().min(0).optional().describe('Output and uncached input tokens.'),
+});
+
+const QueueMode = z.enum(['collect', 'followup', 'interrupt', 'steer', 'steer-backlog', 'queue']);
+
 const Agent = section({
   id: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/),
   default: z.boolean().optional(),
@@ -44,6 +65,11 @@ const Agent = section({
   identity: section({ name: z.string().optional(), emoji: z.string().optional(), avatar: z.string().optional() }).optional(),
   sandbox: Sandbox.optional(),
   tools: section(toolPolicy).optional(),
+  role: z.enum(ROLES).optional().describe('Role of this agent in the team. Left out: it acts for the owner.'),
+  subagents: section({
+    allowAgents: z.array(z.string()).optional().describe('Agents whose sub-agents this one may start, or *. Left out: only its own.'),
+  }).optional(),
+  heartbeat: Heartbeat.optional(),
 });
 
 const Cost = section({
@@ -133,7 +159,28 @@ export const ConfigSchema = section({
           maxOutputTokens: count.default(8192),
           timeoutSeconds: z.number().min(1).default(600).describe('Longest time one run may take.'),
           maxConcurrent: count.default(4).describe('Runs of the main lane at once.'),
-          subagents: withDefaults(section({ maxConcurrent: count.default(8).describe('Sub-agent runs at once.') })),
+          subagents: withDefaults(
+            section({
+              maxConcurrent: count.default(8).describe('Sub-agent runs at once.'),
+              maxDepth: z.int().min(0).default(4).describe('How deep sub-agents may start sub-agents.'),
+              fanOut: z.int().min(0).default(8).describe('Open sub-agents of one run. 0: no limit.'),
+              perMinute: z.int().min(0).default(60).describe('Sub-agents that one tree of work may start within a minute. 0: no limit.'),
+              grants: z
+                .enum(['auto', 'ask'])
+                .default('auto')
+                .describe('Requests of sub-agents for more sub-agents: granted within the limits, or a person is asked.'),
+              model: z.string().optional().describe('Model of sub-agents. Left out: that of their agent.'),
+              archiveAfterMinutes: z.int().min(0).default(60).describe('Sessions of sub-agents leave the lists after this long without work. 0: never.'),
+            }),
+          ),
+          heartbeat: withDefaults(Heartbeat),
+          compaction: withDefaults(
+            section({
+              at: z.number().min(0.2).max(0.95).default(0.8).describe('Part of the context window at which the older conversation is summarised.'),
+              everyTokens: count.default(8000).describe('New tokens that must come between two summaries.'),
+              model: z.string().optional().describe('Model that writes the summary. Left out: that of the turn.'),
+            }),
+          ),
           sandbox: Sandbox.optional(),
         }),
       ),
@@ -144,9 +191,62 @@ export const ConfigSchema = section({
     section({
       scope: z.enum(['per-sender', 'global']).default('per-sender'),
       mainKey: z.string().min(1).default('main'),
+      agentToAgent: withDefaults(
+        section({ maxPingPongTurns: z.int().min(0).max(5).default(5).describe('How often two agents answer each other after sessions_send.') }),
+      ),
     }),
   ),
-  cron: withDefaults(section({ maxConcurrentRuns: count.default(4).describe('Cron runs at once.') })),
+  messages: withDefaults(
+    section({
+      queue: withDefaults(
+        section({
+          mode: QueueMode.default('collect').describe(
+            'Messages that come while the agent is busy. collect: answered together. followup: one by one. interrupt: stop and take the new one. steer and steer-backlog behave as followup for now.',
+          ),
+          debounceMs: z.int().min(0).default(1000).describe('How long to wait for more before collected messages are answered.'),
+          cap: count.default(20).describe('Messages that may wait for one session.'),
+          drop: z
+            .enum(['old', 'new', 'summarize'])
+            .default('summarize')
+            .describe('What gives way above the cap: the oldest, the newest, or the oldest shortened to a line.'),
+        }),
+      ),
+    }),
+  ),
+  lanes: withDefaults(
+    section({
+      nested: count.default(4).describe('Runs at once that answer messages of other agents.'),
+      proof: count.default(2),
+      roles: z.record(z.string(), count).default({}).describe('Runs at once by role, within their lanes.'),
+      longestQueue: z
+        .int()
+        .min(10)
+        .default(10_000)
+        .describe('Runs that may wait in one lane. Work of lower priority is refused at a half and a quarter of it.'),
+      providers: z
+        .record(z.string(), z.union([count, section({ min: count.optional(), max: count.optional() })]))
+        .default({})
+        .describe('Model calls at once by provider: a fixed number, or bounds between which the limit adapts. Left out: adapts between 1 and 64.'),
+    }),
+  ),
+  cron: withDefaults(
+    section({
+      enabled: z.boolean().default(true),
+      maxConcurrentRuns: count.default(4).describe('Cron runs at once.'),
+      graceMinutes: z.number().min(0).default(60).describe('A slot missed by more than this is recorded as missed and not made up.'),
+    }),
+  ),
+  budgets: withDefaults(
+    section({
+      day: Money.prefault({ usd: 5 }).describe('What all agents together may spend in a day.'),
+      run: Money.prefault({ tokens: 200_000 }).describe('What one run may spend.'),
+      agents: z.record(z.string(), Money).default({}).describe('By agent, each day.'),
+      roles: z.record(z.string(), Money).default({}).describe('By role, each day.'),
+      jobs: z.record(z.string(), Money).default({}).describe('By cron job (id or name), each day.'),
+      warnAt: z.number().min(0).max(1).default(0.8).describe('Part of a budget at which a warning is given.'),
+      askForHours: z.number().min(0.01).default(24).describe('How long a run waits for an answer when its budget is used up. Then it is cancelled.'),
+    }),
+  ),
   hooks: withDefaults(
     section({
       enabled: z.boolean().default(false).describe('POST /hooks/wake and /hooks/agent for programs that hold the hook token.'),
@@ -161,6 +261,12 @@ export const ConfigSchema = section({
   tools: withDefaults(
     section({
       ...toolPolicy,
+      subagents: section({ tools: section(toolPolicy).optional() })
+        .optional()
+        .describe('Tools of sub-agents, narrower than those of agents.'),
+      agentToAgent: withDefaults(
+        section({ enabled: z.boolean().default(false).describe('Agents may write to sessions of other agents.'), allow: z.array(z.string()).optional() }),
+      ),
       exec: withDefaults(
         section({
           timeoutSec: seconds.default(1800).describe('A command is killed with its children after this long.'),

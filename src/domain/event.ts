@@ -2,7 +2,9 @@
 
 import type { Approval } from './approval.ts';
 import type { AttemptEnd, RunKind, TerminalState } from './run.ts';
+import type { SpawnFact } from './spawn.ts';
 import type { EntryUsage } from './transcript.ts';
+import type { Wait } from './wait.ts';
 
 export interface RunQueued {
   readonly kind: 'run.queued';
@@ -31,8 +33,9 @@ export interface RunEnded {
   readonly stopReason?: string;
   readonly usage?: EntryUsage;
   readonly startedAt?: number;
-  /** Where a hook's outcome was told. */
-  readonly reported?: { readonly sessionKey: string; readonly agentId: string; readonly now: boolean };
+  /** Key of the run that answered this message together with its own. */
+  readonly collectedBy?: string;
+  readonly jobId?: string;
 }
 
 export type EventBody =
@@ -42,6 +45,9 @@ export type EventBody =
   | RunRequeued
   | RunEnded
   | { readonly kind: 'run.abort_requested'; readonly reason: string }
+  | { readonly kind: 'run.waiting'; readonly for: Wait['for']; readonly on: readonly string[] }
+  | { readonly kind: 'run.resumed'; readonly by: string }
+  | { readonly kind: 'spawn.requested' | 'spawn.decided'; readonly spawn: SpawnFact }
   | { readonly kind: 'device.paired'; readonly deviceId: string }
   | { readonly kind: 'device.token_rotated' | 'device.token_revoked'; readonly deviceId: string; readonly role: string }
   | { readonly kind: 'pairing.requested'; readonly request: PairingRequest }

@@ -2,16 +2,25 @@
 
 import type { ToolOutcome } from './tool.ts';
 import type { Attachment, EntryUsage } from './transcript.ts';
+import type { Wait } from './wait.ts';
 
 const LIVE_STATES = ['running', 'waiting'] as const;
 const TERMINAL_STATES = ['succeeded', 'failed', 'timed_out', 'cancelled', 'lost', 'parked'] as const;
 
 export type TerminalState = (typeof TERMINAL_STATES)[number];
-/** What a run is: a turn of a conversation, one that a program asked for, one the gateway asked for itself, one call of a tool without a model, a chat command. */
-export type RunKind = 'turn' | 'hook' | 'heartbeat' | 'tool' | 'command';
+/**
+ * What a run is: a turn of a conversation (`turn`), one that a program asked for (`hook`), one the gateway asked for itself (`heartbeat`),
+ * the work of a sub-agent (`spawn`), what came of that told to its parent (`announce`), a message of another agent (`nested`),
+ * a scheduled job (`cron`), one call of a tool without a model (`tool`), a chat command (`command`).
+ */
+export type RunKind = 'turn' | 'hook' | 'heartbeat' | 'spawn' | 'announce' | 'nested' | 'cron' | 'tool' | 'command';
 export type RunState = 'queued' | (typeof LIVE_STATES)[number] | TerminalState;
 /** Why an attempt ended. Only `died` and `expired` count against the run. */
-export type AttemptEnd = 'done' | 'died' | 'expired' | 'drained' | 'gateway_restart' | 'operator';
+export type AttemptEnd = 'done' | 'waited' | 'died' | 'expired' | 'drained' | 'gateway_restart' | 'operator';
+
+/** What becomes of a child when its parent ends without success: it ends too, goes on and tells nobody, or tells the session above. */
+export const CHILD_POLICIES = ['adopt', 'cancel', 'detach'] as const;
+export type ChildPolicy = (typeof CHILD_POLICIES)[number];
 
 export const LEASE_MS = 12_000;
 export const RENEW_EVERY_MS = 4_000;
@@ -44,6 +53,27 @@ export function decideAfterAttempt({ end, deaths, deadlineAt, abortRequested, no
   return { kind: 'requeue', deaths: counted, notBefore: now + backOff };
 }
 
+/** Who hears what came of a run. */
+export interface Report {
+  readonly name: string;
+  readonly sessionKey: string;
+  readonly agentId: string;
+  /** Told with the session's next turn (`event`), or with a turn of its own as the result of a sub-agent (`result`). */
+  readonly as: 'event' | 'result';
+  /** For an event: whether the session looks at it at once. */
+  readonly now: boolean;
+  /** Longest text that is told. */
+  readonly maxChars?: number;
+}
+
+/** Two agents answer each other until one has nothing to add or the turns are used up. */
+export interface Replies {
+  /** The session whose agent answers next. */
+  readonly sessionKey: string;
+  readonly agentId: string;
+  readonly left: number;
+}
+
 /** What the run is asked to do, as submitted. */
 export interface RunInput {
   readonly message: string;
@@ -51,8 +81,12 @@ export interface RunInput {
   readonly model?: string;
   readonly extraSystemPrompt?: string;
   readonly thinking?: string;
-  /** Where the outcome of a `hook` is told as a system event, and whether that session looks at it at once. */
-  readonly report?: { readonly name: string; readonly sessionKey: string; readonly agentId: string; readonly now: boolean };
+  /** Where the outcome is told, if anywhere. */
+  readonly report?: Report;
+  /** A message that may be answered together with others that wait for the same session; above `cap` the oldest are shortened. */
+  readonly collect?: { readonly cap: number };
+  /** A conversation between two agents: how often each may still answer. */
+  readonly replies?: Replies;
   /** The tool to call, for runs of kind `tool`. */
   readonly tool?: { readonly name: string; readonly args: Readonly<Record<string, unknown>>; readonly sessionKey: string };
 }
@@ -70,6 +104,8 @@ export interface RunOutcome {
   readonly steps: number;
   /** What the tool answered, for runs of kind `tool`. */
   readonly tool?: ToolOutcome;
+  /** Key of the run that answered this message together with its own. */
+  readonly collectedBy?: string;
 }
 
 /** A run as methods answer it. */
@@ -90,4 +126,11 @@ export interface RunView {
   readonly deaths: number;
   readonly worker: string | null;
   readonly outcome: RunOutcome | null;
+  readonly rootId: string;
+  readonly parentId: string | null;
+  readonly depth: number;
+  readonly role: string | null;
+  readonly jobId: string | null;
+  /** What a waiting run waits for, and since when. */
+  readonly wait: (Wait & { readonly since: number }) | null;
 }

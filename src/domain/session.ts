@@ -38,3 +38,7 @@ export function canonicalSessionKey(written: string, { defaultAgentId, mainKey }
 export function sessionKind(key: string): 'direct' | 'group' {
   return /^agent:[^:]+:[^:]+:(group|channel):/.test(key) ? 'group' : 'direct';
 }
+
+export function isSubagentKey(key: string): boolean {
+  return /^agent:[^:]+:subagent:/.test(key);
+}

@@ -1,6 +1,7 @@
 // What a tool is to a model and to the turn loop.
 
 import type { Config } from './config.ts';
+import type { Wait } from './wait.ts';
 
 export interface ToolSpec {
   readonly name: string;
@@ -17,7 +18,13 @@ export interface ToolOutcome {
   readonly text: string;
   readonly isError: boolean;
   readonly details?: Readonly<Record<string, unknown>>;
+  /** Ids of runs whose results this outcome tells. */
+  readonly tells?: readonly string[];
+  /** The tool has not done its work: it is to be called again once something is settled. */
+  readonly waits?: ToolWait;
 }
+
+export type ToolWait = Omit<Wait, 'calls'>;
 
 export type SandboxLevel = 'none' | 'bwrap';
 /** What the configuration asks for. `auto` takes the best level this machine has. */

@@ -1,13 +1,14 @@
 // The list of all store operations: what the store thread can carry out.
 
 import type { AnyOp } from '../ports/store.ts';
-import { expireApprovals, getApproval, listApprovals, requestApproval, resolveApproval, withdrawApproval } from './approvals/ops.ts';
+import { expireApprovals, getApproval, listApprovals, requestApproval, resolveApproval } from './approvals/ops.ts';
 import { carryOutCommand, compactSession, deleteSession, injectMessage, patchSession, resetSession } from './chat/ops.ts';
 import { decidePairing, getDeviceGrant, listDevices, noteTokenUse, pairDevice, requestPairing, revokeToken, rotateToken } from './devices/ops.ts';
 import { eventCursor, eventsSince } from './events/ops.ts';
 import { lastHeartbeatEnd, wakeSession } from './heartbeats/ops.ts';
 import { listRefusals, noteRefusal } from './models/ops.ts';
-import { claimRuns, finishRun, reapRuns, recordStep, releaseRun, renewLeases } from './runs/lease-ops.ts';
+import { claimRuns } from './runs/claim.ts';
+import { finishRun, reapRuns, recordStep, releaseRun, renewLeases, suspendRun } from './runs/lease-ops.ts';
 import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitRun } from './runs/ops.ts';
 import { getSession, getSessionById, listSessions, readEntries, readLatestEntries, sessionGist } from './sessions/ops.ts';
 import { pendingSystemEvents } from './sessions/system-events.ts';
@@ -20,7 +21,6 @@ export const ops: readonly AnyOp[] = [
   listApprovals,
   requestApproval,
   resolveApproval,
-  withdrawApproval,
   carryOutCommand,
   compactSession,
   deleteSession,
@@ -48,6 +48,7 @@ export const ops: readonly AnyOp[] = [
   recordStep,
   releaseRun,
   renewLeases,
+  suspendRun,
   abortRuns,
   getRun,
   laneLoads,

@@ -1,7 +1,7 @@
 // Live text on its way from a worker to its gateway: the first piece at once, then at most one frame per 15 ms.
 
 import type { WorkerToGateway } from '../domain/worker-frame.ts';
-import type { TurnAssignment } from '../features/runs/lease-ops.ts';
+import type { TurnAssignment } from '../features/runs/claim.ts';
 
 const COALESCE_MS = 15;
 

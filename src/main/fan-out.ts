@@ -16,11 +16,12 @@ interface FanOutOptions {
   readonly metrics: Metrics;
   /** The door, once it stands. */
   readonly ws: () => WsDoor;
-  readonly onReported: (told: NonNullable<RunEnded['reported']>) => void;
+  /** A run (by id) is to be stopped, wherever it runs. */
+  readonly onAbort: (runId: string) => void;
   readonly onAsked: (approval: Approval) => void;
 }
 
-export function createFanOut({ clock, metrics, ws, onReported, onAsked }: FanOutOptions) {
+export function createFanOut({ clock, metrics, ws, onAbort, onAsked }: FanOutOptions) {
   const ends = createWaiters<RunEnded>();
   const decisions = createWaiters<Approval>();
   const feed = createRunFeed();
@@ -35,8 +36,8 @@ export function createFanOut({ clock, metrics, ws, onReported, onAsked }: FanOut
     if (body.kind === 'run.ended') {
       metrics.runsEnded.inc({ state: body.state });
       if (runKey !== null) ends.settled(runKey, body);
-      if (body.reported) onReported(body.reported);
-    } else if (body.kind === 'approval.requested') onAsked(body.approval);
+    } else if (body.kind === 'run.abort_requested') onAbort(event.stream.slice('run:'.length));
+    else if (body.kind === 'approval.requested') onAsked(body.approval);
     else if (body.kind === 'approval.resolved') decisions.settled(body.approval.id, body.approval);
     else if (body.kind === 'device.token_rotated' || body.kind === 'device.token_revoked')
       ws().expel(({ deviceId, role }) => deviceId === body.deviceId && role === body.role, 'device token is no longer valid');

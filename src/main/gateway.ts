@@ -6,8 +6,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { watchConfig } from '../adapters/config/watch.ts';
 import { createSandboxPicker, describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
 import { type Config, defaultAgentId, type LoadedConfig } from '../domain/config.ts';
-import type { RunEnded, SealedEvent } from '../domain/event.ts';
-import { HEARTBEAT_PROMPT } from '../domain/heartbeat.ts';
+import type { SealedEvent } from '../domain/event.ts';
 import { laneLimits } from '../domain/lane.ts';
 import { sandboxChoice } from '../domain/tool.ts';
 import type { WorkerToGateway } from '../domain/worker-frame.ts';
@@ -23,13 +22,12 @@ import { createRpc } from '../doors/rpc.ts';
 import { createWsDoor } from '../doors/ws.ts';
 import { methods } from '../features/catalog.ts';
 import { healthBody } from '../features/health/methods.ts';
-import { wakeSession } from '../features/heartbeats/ops.ts';
 import { laneLoads, setLanes } from '../features/runs/ops.ts';
 import { startReaper } from '../features/runs/reaper.ts';
 import { beginGateway, beginWorker, endGateway, endWorker } from '../features/workers/ops.ts';
 import { systemClock } from '../kit/clock.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
-import { newId, newUuid } from '../kit/id.ts';
+import { newId } from '../kit/id.ts';
 import { openDailyLog } from '../kit/log.ts';
 import { createMetrics } from '../kit/metrics.ts';
 import { killLeftover, startTimeOf } from '../kit/process-ref.ts';
@@ -82,18 +80,11 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     metrics,
     ws: () => ws,
     onAsked: ({ deadlineAt }) => expiry.at(deadlineAt),
-    onReported: (told) => told.now && lookAtOnce(told),
+    onAbort: (runId) => pool.abort(runId),
   });
   const onEvents = (events: readonly SealedEvent[]) => {
     health.dirty();
     events.forEach(fanOut.onEvent);
-  };
-  /** A hook has reported: the session it told looks at it now, not only with its next turn. */
-  const lookAtOnce = ({ sessionKey, agentId }: NonNullable<RunEnded['reported']>) => {
-    const now = { runKey: newUuid(), prompt: HEARTBEAT_PROMPT, timeoutMs: live.config().agents.defaults.timeoutSeconds * 1000 };
-    store
-      .call(wakeSession, { workspaceId: WORKSPACE_ID, actor: 'hook', sessionKey, agentId, text: '', now })
-      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the report of a hook waits for the next turn of its session'));
   };
   // The store may tell of events before the doors stand: those wait.
   const early: SealedEvent[] = [];
@@ -118,7 +109,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   const killed = leftovers.filter(killLeftover).length;
   if (leftovers.length > 0)
     log.info({ leftovers: leftovers.length, killed, resumed }, 'settled what the last gateway left: its runs go on from their last durable step');
-  await store.call(setLanes, { workspaceId: WORKSPACE_ID, slots: laneLimits(live.config()) });
+  await store.call(setLanes, lanesOf(live.config()));
   const expiry = scheduleExpiry({ store, workspaceId: WORKSPACE_ID, clock, log });
 
   const onFrame = (frame: WorkerToGateway) => {
@@ -161,7 +152,6 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     presence: presence.list,
     sandbox: (agentId) => pickSandbox.describe(agentId, live.config()),
     workers: pool.list,
-    abortLive: pool.abort,
     whenEnded: fanOut.whenEnded,
     whenDecided: fanOut.whenDecided,
     deviceToken: (deviceId, role, generation) => deviceToken(live.secrets().devices, deviceId, role, generation),
@@ -245,7 +235,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     log.info({ changed, hash: now.hash }, 'another configuration takes effect');
     reportConfig(log, now);
     store
-      .call(setLanes, { workspaceId: WORKSPACE_ID, slots: laneLimits(now.config) })
+      .call(setLanes, lanesOf(now.config))
       .catch((error: unknown) => log.error({ error: messageOf(error) }, 'the limits of the lanes could not be changed; they change with the next start'));
     pool.reconfigure();
     health.dirty();
@@ -274,6 +264,10 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     log.flush();
   };
   return { port: listening.port, url: `ws://127.0.0.1:${listening.port}`, config: live.current, logFile: log.file, workers: pool.list, stop };
+}
+
+function lanesOf(config: Config) {
+  return { workspaceId: WORKSPACE_ID, slots: laneLimits(config), longestQueue: config.lanes.longestQueue };
 }
 
 function portProblem(port: number, error: unknown): string {

@@ -96,8 +96,9 @@ export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, 
     reconfigure: () => {
       for (const member of members.values()) configure(member);
     },
-    abort: (runIds: readonly string[]) => {
-      for (const { child } of members.values()) for (const runId of runIds) tell(child, { kind: 'abort', runId });
+    /** A hint: the next renewal of the run's lease says so too. */
+    abort: (runId: string) => {
+      for (const { child } of members.values()) tell(child, { kind: 'abort', runId });
     },
     /** For a worker whose leases ran out: it hangs. */
     kill: (workerId: string) => {

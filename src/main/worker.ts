@@ -15,8 +15,8 @@ import { workspaceOf } from '../domain/config.ts';
 import { isToolAllowed, sandboxChoice } from '../domain/tool.ts';
 import type { GatewayToWorker, WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
 import { WORKSPACE_ID } from '../domain/workspace.ts';
-import { permitCommand } from '../features/approvals/exec-permission.ts';
-import type { Assignment } from '../features/runs/lease-ops.ts';
+import type { Assignment } from '../features/runs/claim.ts';
+import { permitCommand } from '../features/turns/exec-permission.ts';
 import { createHistoryCache } from '../features/turns/history-cache.ts';
 import { type Runner, startRunner } from '../features/turns/runner.ts';
 import { takeToolCall } from '../features/turns/tool-call.ts';
@@ -119,9 +119,19 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
         fileRoot,
         forbidden,
         sandbox,
-        mayRun: (wanted) =>
+        mayRun: (wanted, callId) =>
           permitCommand(
-            { ...whose, store, clock, log, config, stateDir, path: commandPath(config.tools.exec, baseEnvironment()), byOperator: run.work === 'tool', signal },
+            {
+              ...whose,
+              callId,
+              store,
+              log,
+              config,
+              stateDir,
+              path: commandPath(config.tools.exec, baseEnvironment()),
+              byOperator: run.work === 'tool',
+              signal,
+            },
             wanted,
           ),
         signal,

@@ -21,8 +21,6 @@ export interface Gateway {
   /** What agents' commands get here, by agent. */
   readonly sandbox: (agentId: string) => { readonly level: string; readonly reason?: string };
   readonly workers: () => readonly { readonly id: string; readonly pid: number; readonly startedAt: number; readonly deaths: number }[];
-  /** Tells workers to stop these runs (ids). A hint: their next lease renewal says so too. */
-  readonly abortLive: (runIds: readonly string[]) => void;
   /** Resolves when the run ends, or with undefined after `timeoutMs`. */
   readonly whenEnded: (runKey: string, timeoutMs: number) => Promise<RunEnded | undefined>;
   /** Resolves when the approval is decided or has expired, or with undefined after `timeoutMs`. */

@@ -1,7 +1,8 @@
 // The tables, as types. Ids are text with a prefix, instants are epoch milliseconds, JSON is text.
 
 import type { ApprovalState } from '../domain/approval.ts';
-import type { AttemptEnd, RunKind, RunState } from '../domain/run.ts';
+import type { AttemptEnd, ChildPolicy, RunKind, RunState } from '../domain/run.ts';
+import type { BudgetNoteTable, CronJobTable, CronSlotTable, LedgerTable, ReservationTable, SpawnTable, SpendTable, WaitOnTable } from './tables-work.ts';
 
 export interface SessionTable {
   /** The session id that clients know. A reset archives the row and begins one with a new id under the same key. */
@@ -69,6 +70,22 @@ export interface RunTable {
   abort_reason: string | null;
   /** Sequence of the user's message in the session, once the run has started. */
   user_seq: number | null;
+  /** The first run of the tree of work: its own id, or its parent's root. */
+  root_id: string;
+  parent_id: string | null;
+  /** Spawns between the root and this run. */
+  depth: number;
+  child_policy: ChildPolicy | null;
+  role: string | null;
+  job_id: string | null;
+  /** Place in the lane: see domain/lane. */
+  fair_tag: number;
+  /** JSON of Wait: what a waiting run waits for; kept until its next attempt has begun. */
+  wait: string | null;
+  wait_since: number | null;
+  wait_until: number | null;
+  /** The run that answered this message together with its own. */
+  collected_by: string | null;
 }
 
 interface AttemptTable {
@@ -86,6 +103,10 @@ interface LaneTable {
   name: string;
   workspace_id: string;
   slots: number;
+  /** The tag of the latest run that was taken, see domain/lane. */
+  fair_clock: number;
+  /** Runs that may wait here, see domain/lane. */
+  longest_queue: number;
 }
 
 interface WorkerTable {
@@ -181,6 +202,8 @@ interface SystemEventTable {
   at: number;
   /** The run whose turn it was told with. */
   run_id: string | null;
+  /** The run whose result this is. */
+  result_of: string | null;
 }
 
 export interface ApprovalTable {
@@ -244,4 +267,12 @@ export interface Tables {
   approval: ApprovalTable;
   pairing_request: PairingRequestTable;
   setting: SettingTable;
+  wait_on: WaitOnTable;
+  spawn: SpawnTable;
+  cron_job: CronJobTable;
+  cron_slot: CronSlotTable;
+  ledger: LedgerTable;
+  spend: SpendTable;
+  reservation: ReservationTable;
+  budget_note: BudgetNoteTable;
 }

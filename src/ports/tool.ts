@@ -1,6 +1,6 @@
 // A tool as the turn loop calls it.
 
-import type { ToolOutcome, ToolSpec } from '../domain/tool.ts';
+import type { ToolOutcome, ToolSpec, ToolWait } from '../domain/tool.ts';
 import type { Log } from '../kit/log.ts';
 import type { Blobs } from './blob.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -11,7 +11,11 @@ export interface WantedCommand {
   /** What the agent adds to the environment. */
   readonly env: Readonly<Record<string, string>>;
 }
-export type Permission = { readonly ok: true } | { readonly ok: false; readonly refusal: string };
+export type Permission =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly refusal: string }
+  /** A person is asked: the call is to be made again when there is an answer. */
+  | { readonly ok: false; readonly waits: ToolWait };
 
 /** Where and for whom a tool runs. */
 export interface ToolContext {
@@ -27,8 +31,10 @@ export interface ToolContext {
   readonly forbidden: readonly string[];
   /** The sandbox for commands, or why there is none. */
   readonly sandbox: { readonly ok: true; readonly sandbox: Sandbox } | { readonly ok: false; readonly refusal: string };
-  /** Whether a command may run now. Waits where a person has to be asked. */
-  readonly mayRun: (wanted: WantedCommand) => Promise<Permission>;
+  /** Names the call: the same in every attempt of the run. */
+  readonly callId: string;
+  /** Whether a command may run now. */
+  readonly mayRun: (wanted: WantedCommand, callId: string) => Promise<Permission>;
   readonly signal: AbortSignal;
   readonly blobs: Blobs;
   readonly log: Log;

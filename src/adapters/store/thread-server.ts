@@ -25,6 +25,9 @@ interface ServeOptions extends StoreThreadOptions {
   readonly clock: Clock;
 }
 
+/** After these a worker may find something to claim. */
+const MAKES_WORK: ReadonlySet<string> = new Set(['run.queued', 'run.ended', 'run.requeued', 'run.resumed', 'run.waiting']);
+
 /** Opens the store and serves it until told to close. A store that cannot open is reported, never repaired by force. */
 export function serveStore({ port, path, socketPath, ops, seal, clock }: ServeOptions): void {
   const send = (message: FromStoreThread) => port.postMessage(message);
@@ -34,7 +37,7 @@ export function serveStore({ port, path, socketPath, ops, seal, clock }: ServeOp
 
   const onCommitted = (events: readonly SealedEvent[]) => {
     if (events.length === 0) return;
-    if (events.some(({ body }) => body.kind === 'run.queued' || body.kind === 'run.ended' || body.kind === 'run.requeued')) {
+    if (events.some(({ body }) => MAKES_WORK.has(body.kind))) {
       for (const socket of workers.values()) writeLine(socket, { wake: true });
     }
     send({ kind: 'events', events });

@@ -34,6 +34,7 @@ function setUp(t: TestContext, choice: SandboxChoice = 'none', settings: Partial
     workspaceId: 'w',
     agentId: 'main',
     runId: 'run_1',
+    callId: 'call',
     sessionKey: 'agent:main:main',
     workspace,
     fileRoot: workspace,

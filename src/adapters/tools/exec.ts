@@ -79,8 +79,8 @@ export function createExecTool(jobs: Jobs, settings: ExecSettings, clock: Clock)
       if (sandbox.level !== 'none' && cwd !== context.workspace && !cwd.startsWith(`${context.workspace}/`)) {
         return failed(`workdir ${cwd} is outside the workspace ${context.workspace}`);
       }
-      const permission = await context.mayRun({ command, cwd, env });
-      if (!permission.ok) return failed(permission.refusal);
+      const permission = await context.mayRun({ command, cwd, env }, context.callId);
+      if (!permission.ok) return 'waits' in permission ? { text: '', isError: false, waits: permission.waits } : failed(permission.refusal);
       const wrapped = sandbox.wrap({
         argv: pty ? ['/usr/bin/script', '-qefc', command, '/dev/null'] : ['/bin/sh', '-c', command],
         cwd,

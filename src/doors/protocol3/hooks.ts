@@ -97,7 +97,7 @@ async function agentHook(c: HttpContext, context: MethodContext, body: unknown, 
       message,
       ...(model !== undefined && { model: nameOf(resolveModel(model, config)) }),
       ...(thinking !== undefined && { thinking }),
-      report: { name: `Hook ${name}`, sessionKey: resolveKey(context, 'main'), agentId: defaultAgentId(config), now: wakeMode === 'now' },
+      report: { name: `Hook ${name}`, sessionKey: resolveKey(context, 'main'), agentId: defaultAgentId(config), as: 'event', now: wakeMode === 'now' },
     },
   });
   return c.json({ ok: true, runId: run.runKey }, 202);

@@ -179,8 +179,7 @@ async function answerCommand(context: MethodContext, { sessionKey, message, idem
   const session = sessionOf(context, sessionKey);
   const { effect, reply, rest } = await command(context, session.key);
   const runKey = rest === undefined ? idempotencyKey : `${idempotencyKey}#command`;
-  const { created, live } = await context.store.call(carryOutCommand, { ...session, runKey, command: message, effect, reply });
-  context.gateway.abortLive(live);
+  const { created } = await context.store.call(carryOutCommand, { ...session, runKey, command: message, effect, reply });
   return { created, rest };
 }
 

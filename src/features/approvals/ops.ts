@@ -5,6 +5,7 @@ import { fault } from '../../domain/fault-codes.ts';
 import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { ApprovalTable } from '../../ports/tables.ts';
 import { appendEvent } from '../events/ops.ts';
+import { settleTarget } from '../waits/ops.ts';
 
 interface ApprovalId {
   readonly workspaceId: string;
@@ -43,6 +44,7 @@ const decide = statement<ApprovalId & { state: Approval['state']; decision: stri
 const overdue = statement<{ workspaceId: string; now: number }>()((db, p) =>
   db.selectFrom('approval').select('id').where('workspace_id', '=', p.workspaceId).where('state', '=', 'pending').where('deadline_at', '<=', p.now),
 );
+const pendingOf = statement<{ owner: string }>()((db, p) => db.selectFrom('approval').select('id').where('owner', '=', p.owner).where('state', '=', 'pending'));
 const recent = statement<{ workspaceId: string; limit: number }>()((db, p) =>
   db.selectFrom('approval').selectAll().where('workspace_id', '=', p.workspaceId).orderBy('created_at', 'desc').limit(p.limit),
 );
@@ -81,15 +83,13 @@ export const resolveApproval = txOp(
   },
 );
 
-/** Takes a question back, when it is still open. */
-export const withdrawApproval = txOp(
-  'approvals.withdraw',
-  function* (tx, { actor, ...named }: ApprovalId & { actor: string }): OpSteps<void> {
-    const row = yield* tx.one(decide, { ...named, state: 'withdrawn', decision: null, by: actor, now: tx.now });
-    if (row) yield* tell(tx, row, actor, 'approval.resolved');
-  },
-  { worker: true },
-);
+/** Takes back what somebody asked who has no use for the answer any more. */
+export function* withdrawOf(tx: Tx, { workspaceId, owner }: { workspaceId: string; owner: string }): OpSteps<void> {
+  for (const { id } of yield* tx.all(pendingOf, { owner })) {
+    const row = yield* tx.one(decide, { workspaceId, id, state: 'withdrawn', decision: null, by: owner, now: tx.now });
+    if (row) yield* tell(tx, row, owner, 'approval.resolved');
+  }
+}
 
 /** Ends what nobody answered in time. */
 export const expireApprovals = txOp('approvals.expire', function* (tx, { workspaceId }: { workspaceId: string }): OpSteps<number> {
@@ -115,6 +115,7 @@ export const listApprovals = readOp('approvals.list', function* (tx, args: { wor
 });
 
 function* tell(tx: Tx, row: ApprovalTable, actor: string, kind: 'approval.requested' | 'approval.resolved'): OpSteps<void> {
+  if (kind === 'approval.resolved') yield* settleTarget(tx, `approval:${row.id}`);
   yield* appendEvent(tx, { workspaceId: row.workspace_id, stream: `approval:${row.id}`, actor, body: { kind, approval: toApproval(row) } });
 }
 

@@ -77,8 +77,7 @@ export const sessionsReset = method({
   input: z.strictObject({ key: Key }),
   output: Payload,
   run: async (context, { key: written }) => {
-    const { session, live } = await context.store.call(resetSession, sessionOf(context, written));
-    context.gateway.abortLive(live);
+    const session = await context.store.call(resetSession, sessionOf(context, written));
     return { ok: true, key: session.key, entry: sessionEntry(session, context.gateway.config().config) };
   },
 });
@@ -93,8 +92,7 @@ export const sessionsDelete = method({
     const { config } = context.gateway.config();
     const session = sessionOf(context, written);
     if (session.key === resolveKey(context, 'main')) throw fault('session.main_kept', { key: session.key });
-    const { deleted, live } = await context.store.call(deleteSession, session);
-    context.gateway.abortLive(live);
+    const { deleted } = await context.store.call(deleteSession, session);
     return { ok: true, key: session.key, deleted, archived: [], path: storePath(context, defaultAgentId(config)) };
   },
 });

@@ -7,9 +7,10 @@ import { type EntryBody, NO_USAGE } from '../../domain/transcript.ts';
 import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable, SessionTable } from '../../ports/tables.ts';
 import { appendEvent } from '../events/ops.ts';
-import { enqueueRun, openRunsOfSession, stopRuns } from '../runs/ops.ts';
-import { endRun, runById } from '../runs/rows.ts';
-import { appendEntries, byKey, ensureSession, type SessionKey } from '../sessions/ops.ts';
+import { endRun, stopRuns } from '../runs/end.ts';
+import { enqueueRun } from '../runs/enqueue.ts';
+import { openRunsOfSession, runById } from '../runs/rows.ts';
+import { appendEntries, archiveSession, byKey, ensureSession, renewSession, type SessionKey } from '../sessions/ops.ts';
 
 interface Asked extends SessionKey {
   readonly actor: string;
@@ -23,29 +24,6 @@ export interface SessionPatch {
   readonly settings?: { readonly [K in keyof SessionSettings]?: SessionSettings[K] | null | undefined };
 }
 
-const archiveSession = statement<{ id: string; now: number }>()((db, p) => db.updateTable('session').set({ archived_at: p.now }).where('id', '=', p.id));
-const insertHeir = statement<SessionTable>()((db, p) =>
-  db.insertInto('session').values({
-    id: p.id,
-    workspace_id: p.workspace_id,
-    key: p.key,
-    agent_id: p.agent_id,
-    label: p.label,
-    model_override: p.model_override,
-    last_seq: p.last_seq,
-    input_tokens: p.input_tokens,
-    output_tokens: p.output_tokens,
-    context_tokens: p.context_tokens,
-    last_model: p.last_model,
-    aborted_last_run: p.aborted_last_run,
-    created_at: p.created_at,
-    updated_at: p.updated_at,
-    settings: p.settings,
-    spawned_by: p.spawned_by,
-    context_from: p.context_from,
-    archived_at: null,
-  }),
-);
 const moveRun = statement<{ id: string; sessionId: string }>()((db, p) => db.updateTable('run').set({ session_id: p.sessionId }).where('id', '=', p.id));
 const byLabel = statement<{ workspaceId: string; label: string }>()((db, p) =>
   db.selectFrom('session').select(['id', 'key']).where('workspace_id', '=', p.workspaceId).where('label', '=', p.label).where('archived_at', 'is', null),
@@ -73,41 +51,31 @@ function* tell(
   yield* appendEvent(tx, { workspaceId: workspace_id, stream: `session:${id}`, actor, sessionKey: key, body: { kind, sessionId: id } });
 }
 
-export interface Restarted {
-  readonly session: SessionTable;
-  /** Ids of runs that a worker must be told to stop. */
-  readonly live: readonly string[];
-}
-
 /**
- * The old row is archived with its transcript, a new one takes its key, label, model and settings.
- * What had begun is stopped; messages that wait for their turn go to the new session.
+ * Begins the conversation anew. What had begun is stopped; messages that wait for their turn go to the new session.
  */
-function* restart(tx: Tx, old: SessionTable, actor: string): OpSteps<Restarted> {
-  const counters = { last_seq: 0, input_tokens: 0, output_tokens: 0, context_tokens: 0, aborted_last_run: 0, context_from: 1 };
-  const session: SessionTable = { ...old, ...counters, id: tx.newId('sess'), created_at: tx.now, updated_at: tx.now };
-  yield* tx.run(archiveSession, { id: old.id, now: tx.now });
-  yield* tx.run(insertHeir, session);
+function* restart(tx: Tx, old: SessionTable, actor: string): OpSteps<SessionTable> {
+  const session = yield* renewSession(tx, old);
   const open = yield* tx.all(openRunsOfSession, { workspaceId: old.workspace_id, sessionKey: old.key });
   const begun = (run: RunTable) => run.user_seq !== null;
   for (const run of open.filter((candidate) => !begun(candidate))) yield* tx.run(moveRun, { id: run.id, sessionId: session.id });
-  const live = yield* stopRuns(tx, open.filter(begun), actor, 'reset');
+  yield* stopRuns(tx, open.filter(begun), actor, 'reset');
   yield* tell(tx, session, actor, 'session.reset');
-  return { session, live };
+  return session;
 }
 
-export const resetSession = txOp('chat.reset', function* (tx, { agentId, actor, ...at }: Asked & { agentId: string }): OpSteps<Restarted> {
+export const resetSession = txOp('chat.reset', function* (tx, { agentId, actor, ...at }: Asked & { agentId: string }): OpSteps<SessionTable> {
   return yield* restart(tx, yield* ensureSession(tx, { ...at, agentId }), actor);
 });
 
 /** Its key is free again; the transcript stays readable by the session's id. Open runs are cancelled. */
-export const deleteSession = txOp('chat.delete', function* (tx, { actor, ...at }: Asked): OpSteps<{ deleted: boolean; live: readonly string[] }> {
+export const deleteSession = txOp('chat.delete', function* (tx, { actor, ...at }: Asked): OpSteps<{ deleted: boolean }> {
   const session = yield* tx.one(byKey, at);
-  if (!session) return { deleted: false, live: [] };
-  const live = yield* stopRuns(tx, yield* tx.all(openRunsOfSession, { workspaceId: at.workspaceId, sessionKey: at.key }), actor, 'session deleted');
-  yield* tx.run(archiveSession, { id: session.id, now: tx.now });
+  if (!session) return { deleted: false };
+  yield* archiveSession(tx, session);
+  yield* stopRuns(tx, yield* tx.all(openRunsOfSession, { workspaceId: at.workspaceId, sessionKey: at.key }), actor, 'session deleted');
   yield* tell(tx, session, actor, 'session.deleted');
-  return { deleted: true, live };
+  return { deleted: true };
 });
 
 function* change(tx: Tx, session: SessionTable, { label, model, spawnedBy, settings = {} }: SessionPatch, actor: string): OpSteps<SessionTable> {
@@ -183,7 +151,7 @@ interface Command extends Asked {
 }
 
 /** Carries out a chat command and answers it in the conversation, as one run that is over at once and asks no model. */
-export const carryOutCommand = txOp('chat.command', function* (tx, asked: Command): OpSteps<{ run: RunView; created: boolean; live: readonly string[] }> {
+export const carryOutCommand = txOp('chat.command', function* (tx, asked: Command): OpSteps<{ run: RunView; created: boolean }> {
   const { workspaceId, key, agentId, actor, runKey, command, effect, reply } = asked;
   const lane = { lane: 'main', priority: 0, timeoutMs: 0 } as const;
   const { run: view, created } = yield* enqueueRun(tx, {
@@ -196,10 +164,9 @@ export const carryOutCommand = txOp('chat.command', function* (tx, asked: Comman
     ...lane,
     input: { message: command },
   });
-  if (!created) return { run: view, created, live: [] };
+  if (!created) return { run: view, created };
   let session = yield* ensureSession(tx, { workspaceId, key, agentId });
-  let live: readonly string[] = [];
-  if (effect.kind === 'reset') ({ session, live } = yield* restart(tx, session, actor));
+  if (effect.kind === 'reset') session = yield* restart(tx, session, actor);
   else if (effect.kind === 'patch') session = yield* change(tx, session, effect.patch, actor);
   else if (effect.kind === 'compact') yield* compact(tx, session, effect.keep, actor);
   yield* appendEntries(tx, session.id, view.id, [{ kind: 'note', text: reply }]);
@@ -207,5 +174,5 @@ export const carryOutCommand = txOp('chat.command', function* (tx, asked: Comman
   if (!run) throw new Error(`run ${view.id} was not stored`);
   const outcome: RunOutcome = { text: reply, stopReason: 'injected', usage: NO_USAGE, steps: 0 };
   yield* endRun(tx, run, { state: 'succeeded', attempt: 'done', actor, outcome });
-  return { run: { ...view, state: 'succeeded', endedAt: tx.now, outcome }, created, live };
+  return { run: { ...view, state: 'succeeded', endedAt: tx.now, outcome }, created };
 });

@@ -3,7 +3,8 @@
 import { PRIORITY } from '../../domain/lane.ts';
 import type { RunState } from '../../domain/run.ts';
 import { type OpSteps, readOp, statement, txOp } from '../../ports/store.ts';
-import { enqueueRun, openRunsOfSession } from '../runs/ops.ts';
+import { enqueueRun } from '../runs/enqueue.ts';
+import { openRunsOfSession } from '../runs/rows.ts';
 import { noteSystemEvent } from '../sessions/system-events.ts';
 import { readSetting } from '../settings/ops.ts';
 

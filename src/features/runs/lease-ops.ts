@@ -1,127 +1,17 @@
-// What a worker does with runs: claim, renew, record, finish, hand back. Every write carries the fence.
+// What a worker does with the runs it holds: renew, record, stand still, finish, hand back. Every write carries the fence.
 
-import { sql } from 'kysely';
 import { fault } from '../../domain/fault-codes.ts';
-import { LEASE_MS, type RunInput, type RunOutcome, type TerminalState } from '../../domain/run.ts';
-import type { SessionSettings } from '../../domain/session-settings.ts';
+import { isTerminal, LEASE_MS, type RunOutcome, type TerminalState } from '../../domain/run.ts';
 import type { EntryBody } from '../../domain/transcript.ts';
+import type { Wait } from '../../domain/wait.ts';
 import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { appendEntries } from '../sessions/ops.ts';
-import { tellSystemEvents } from '../sessions/system-events.ts';
-import { appendRunEvent, endRun, outcomeWithoutAnswer, queued, runById, running, settleDeadAttempt, waiting } from './rows.ts';
+import { markResultTold } from '../sessions/system-events.ts';
+import { resumeRun, waitOn } from '../waits/ops.ts';
+import { endAttempt, endRun, outcomeWithoutAnswer, settleDeadAttempt } from './end.ts';
+import { appendRunEvent, runById, running, waiting } from './rows.ts';
 
-interface Claimed {
-  readonly workspaceId: string;
-  readonly runId: string;
-  readonly runKey: string;
-  readonly fence: number;
-  readonly agentId: string;
-  readonly input: RunInput;
-  readonly deadlineAt: number;
-  readonly timeoutMs: number;
-  readonly attempt: number;
-}
-
-/** A claimed turn of a conversation, with all a worker needs to begin. */
-export interface TurnAssignment extends Claimed {
-  readonly work: 'turn';
-  readonly sessionId: string;
-  readonly sessionKey: string;
-  readonly settings: SessionSettings;
-  readonly modelOverride: string | null;
-  /** First sequence of the log that the model is shown. */
-  readonly contextFrom: number;
-  /** Last sequence of the session's log at the claim. */
-  readonly lastSeq: number;
-}
-
-/** A claimed call of one tool, without a model. */
-export interface ToolAssignment extends Claimed {
-  readonly work: 'tool';
-}
-
-export type Assignment = TurnAssignment | ToolAssignment;
-
-const lanes = statement<{ workspaceId: string }>()((db, p) => db.selectFrom('lane').select(['name', 'slots']).where('workspace_id', '=', p.workspaceId));
-const countActive = statement<{ workspaceId: string; lane: string }>()((db, p) =>
-  db
-    .selectFrom('run')
-    .select((row) => row.fn.countAll<number>().as('count'))
-    .where('workspace_id', '=', p.workspaceId)
-    .where('lane', '=', p.lane)
-    .where('state', '=', running),
-);
-/** The heads of their sessions' queues, best first: due, with no turn of their session under way. */
-const claimable = statement<{ workspaceId: string; lane: string; now: number; limit: number }>()((db, p) =>
-  db
-    .selectFrom('run as r')
-    .select('r.id')
-    .where('r.state', '=', queued)
-    .where('r.workspace_id', '=', p.workspaceId)
-    .where('r.lane', '=', p.lane)
-    .where('r.not_before', '<=', p.now)
-    .where((row) =>
-      row.not(
-        row.exists(
-          row
-            .selectFrom('run as busy')
-            .select('busy.id')
-            .whereRef('busy.workspace_id', '=', 'r.workspace_id')
-            .whereRef('busy.session_key', '=', 'r.session_key')
-            .where('busy.state', 'in', [running, waiting]),
-        ),
-      ),
-    )
-    .where((row) =>
-      row.not(
-        row.exists(
-          row
-            .selectFrom('run as earlier')
-            .select('earlier.id')
-            .whereRef('earlier.workspace_id', '=', 'r.workspace_id')
-            .whereRef('earlier.session_key', '=', 'r.session_key')
-            .where('earlier.state', '=', queued)
-            .where(sql<boolean>`(earlier.queued_at, earlier.id) < (r.queued_at, r.id)`),
-        ),
-      ),
-    )
-    .orderBy('r.priority', 'desc')
-    .orderBy('r.queued_at')
-    .orderBy('r.id')
-    .limit(p.limit),
-);
-const takeRun = statement<{ id: string; workerId: string; until: number; now: number }>()((db, p) =>
-  db
-    .updateTable('run')
-    .set((row) => ({
-      state: running,
-      worker_id: p.workerId,
-      lease_until: p.until,
-      fence: row('fence', '+', 1),
-      started_at: sql<number>`coalesce(started_at, ${p.now})`,
-      deadline_at: sql<number>`coalesce(deadline_at, ${p.now} + timeout_ms)`,
-    }))
-    .where('id', '=', p.id)
-    .where('state', '=', queued)
-    .returningAll(),
-);
-const setUserSeq = statement<{ id: string; seq: number }>()((db, p) => db.updateTable('run').set({ user_seq: p.seq }).where('id', '=', p.id));
-const insertAttempt = statement<{ id: string; runId: string; workspaceId: string; fence: number; workerId: string; now: number }>()((db, p) =>
-  db.insertInto('attempt').values({
-    id: p.id,
-    run_id: p.runId,
-    workspace_id: p.workspaceId,
-    fence: p.fence,
-    worker_id: p.workerId,
-    started_at: p.now,
-    ended_at: null,
-    ended: null,
-  }),
-);
-const sessionOfRun = statement<{ id: string }>()((db, p) =>
-  db.selectFrom('session').select(['id', 'key', 'last_seq', 'model_override', 'settings', 'context_from']).where('id', '=', p.id),
-);
 const extendLease = statement<{ id: string; fence: number; until: number }>()((db, p) =>
   db
     .updateTable('run')
@@ -140,69 +30,19 @@ const overdue = statement<{ workspaceId: string; now: number; deadline: number }
     .where((row) => row.or([row('lease_until', '<', p.now), row('deadline_at', '<', p.deadline)])),
 );
 const anyRunning = statement<{ workspaceId: string }>()((db, p) =>
-  db.selectFrom('run').select('id').where('workspace_id', '=', p.workspaceId).where('state', '=', running).limit(1),
+  db.selectFrom('run').select('id').where('workspace_id', '=', p.workspaceId).where('state', 'in', [running, waiting]).limit(1),
+);
+const waitedEnough = statement<{ workspaceId: string; now: number }>()((db, p) =>
+  db
+    .selectFrom('run')
+    .select(['id', 'workspace_id', 'session_key', 'client_key'])
+    .where('workspace_id', '=', p.workspaceId)
+    .where('state', '=', waiting)
+    .where('wait_until', '<', p.now),
 );
 const liveOfWorker = statement<{ workerId: string }>()((db, p) =>
   db.selectFrom('run').selectAll().where('worker_id', '=', p.workerId).where('state', 'in', [running, waiting]),
 );
-
-/** Leases up to `slots` runs to the worker, within the lanes' limits and one turn per session. */
-export const claimRuns = txOp(
-  'runs.claim',
-  function* (tx, { workspaceId, workerId, slots }: { workspaceId: string; workerId: string; slots: number }): OpSteps<Assignment[]> {
-    const claimed: Assignment[] = [];
-    for (const lane of yield* tx.all(lanes, { workspaceId })) {
-      if (claimed.length >= slots) break;
-      yield* tx.lock(`lane:${lane.name}`);
-      const active = Number((yield* tx.one(countActive, { workspaceId, lane: lane.name }))?.count ?? 0);
-      const limit = Math.min(lane.slots - active, slots - claimed.length);
-      if (limit <= 0) continue;
-      for (const { id } of yield* tx.all(claimable, { workspaceId, lane: lane.name, now: tx.now, limit })) {
-        const run = yield* tx.one(takeRun, { id, workerId, until: tx.now + LEASE_MS, now: tx.now });
-        if (run) claimed.push(yield* beginAttempt(tx, run, workerId));
-      }
-    }
-    return claimed;
-  },
-  { worker: true },
-);
-
-function* beginAttempt(tx: Tx, run: RunTable, workerId: string): OpSteps<Assignment> {
-  const input = JSON.parse(run.input) as RunInput; // written by submitRun
-  if (run.session_id !== null && run.user_seq === null) {
-    const { message, attachments } = input;
-    const news = yield* tellSystemEvents(tx, { workspaceId: run.workspace_id, sessionKey: run.session_key ?? '', runId: run.id });
-    const text = news === '' ? message : `${news}\n\n${message}`;
-    const seq = yield* appendEntries(tx, run.session_id, run.id, [{ kind: 'user', text, ...(attachments && { attachments }) }]);
-    yield* tx.run(setUserSeq, { id: run.id, seq });
-  }
-  const attempt = Math.ceil(run.fence / 2);
-  yield* tx.run(insertAttempt, { id: tx.newId('att'), runId: run.id, workspaceId: run.workspace_id, fence: run.fence, workerId, now: tx.now });
-  yield* appendRunEvent(tx, run, `worker:${workerId}`, { kind: 'run.started', attempt, worker: workerId });
-  const claimed: Claimed = {
-    workspaceId: run.workspace_id,
-    runId: run.id,
-    runKey: run.client_key,
-    fence: run.fence,
-    agentId: run.agent_id,
-    input,
-    deadlineAt: run.deadline_at ?? tx.now + run.timeout_ms,
-    timeoutMs: run.timeout_ms,
-    attempt,
-  };
-  const session = run.session_id === null ? undefined : yield* tx.one(sessionOfRun, { id: run.session_id });
-  if (!session) return { ...claimed, work: 'tool' };
-  return {
-    ...claimed,
-    work: 'turn',
-    sessionId: session.id,
-    sessionKey: session.key,
-    settings: JSON.parse(session.settings) as SessionSettings, // written by patchSession
-    modelOverride: session.model_override,
-    contextFrom: session.context_from,
-    lastSeq: session.last_seq,
-  };
-}
 
 export interface Held {
   readonly runId: string;
@@ -236,12 +76,19 @@ function sessionIdOf({ session_id, id }: RunTable): string {
   return session_id;
 }
 
+interface RecordedStep extends Held {
+  readonly entries: readonly EntryBody[];
+  /** Ids of runs whose results these entries tell. */
+  readonly tells?: readonly string[];
+}
+
 /** Appends finished steps to the transcript. Returns the sequence of the first entry. */
 export const recordStep = txOp(
   'runs.record',
-  function* (tx, { entries, ...held }: Held & { entries: readonly EntryBody[] }): OpSteps<number> {
+  function* (tx, { entries, tells = [], ...held }: RecordedStep): OpSteps<number> {
     const run = yield* heldRun(tx, held);
     const first = yield* appendEntries(tx, sessionIdOf(run), run.id, entries);
+    for (const resultOf of tells) yield* markResultTold(tx, { resultOf, runId: run.id });
     yield* appendRunEvent(tx, run, `worker:${run.worker_id ?? ''}`, { kind: 'run.step', entries: entries.map(({ kind }, i) => ({ seq: first + i, kind })) });
     return first;
   },
@@ -267,6 +114,54 @@ export const finishRun = txOp(
   { worker: true },
 );
 
+const standStill = statement<Held & { wait: string; since: number; until: number }>()((db, p) =>
+  db
+    .updateTable('run')
+    .set((row) => ({
+      state: waiting,
+      worker_id: null,
+      lease_until: null,
+      wait: p.wait,
+      wait_since: p.since,
+      wait_until: p.until,
+      fence: row('fence', '+', 1),
+    }))
+    .where('id', '=', p.runId)
+    .where('fence', '=', p.fence),
+);
+
+/**
+ * Lets a run stand still until what it waits for is settled. It gives back its slot and its worker, and keeps its session.
+ * Answers false when something it waits for is settled already: then it goes on at once.
+ */
+export const suspendRun = txOp(
+  'runs.suspend',
+  function* (tx, { wait, ...held }: Held & { wait: Wait }): OpSteps<boolean> {
+    const run = yield* heldRun(tx, held);
+    if (run.abort_reason !== null) return false;
+    const open: string[] = [];
+    for (const target of wait.on) if (yield* isOpen(tx, target)) open.push(target);
+    if (open.length === 0 || (!wait.all && open.length < wait.on.length)) return false;
+    yield* waitOn(tx, run, open);
+    yield* tx.run(standStill, { ...held, wait: JSON.stringify(wait), since: tx.now, until: wait.until });
+    yield* tx.run(endAttempt, { runId: run.id, ended: 'waited', now: tx.now });
+    yield* appendRunEvent(tx, run, `worker:${run.worker_id ?? ''}`, { kind: 'run.waiting', for: wait.for, on: open });
+    return true;
+  },
+  { worker: true },
+);
+
+function* isOpen(tx: Tx, target: string): OpSteps<boolean> {
+  const id = target.slice(target.indexOf(':') + 1);
+  if (target.startsWith('run:')) {
+    const run = yield* tx.one(runById, { id });
+    return run !== undefined && !isTerminal(run.state);
+  }
+  if (target.startsWith('approval:')) return (yield* tx.one(openApproval, { id })) !== undefined;
+  return true;
+}
+const openApproval = statement<{ id: string }>()((db, p) => db.selectFrom('approval').select('id').where('id', '=', p.id).where('state', '=', 'pending'));
+
 /** Gives a run back unfinished (drain): the next worker goes on from its last durable step. */
 export const releaseRun = txOp(
   'runs.release',
@@ -289,6 +184,7 @@ export const reapRuns = txOp('runs.reap', function* (tx, { workspaceId }: { work
       yield* settleDeadAttempt(tx, run, 'expired', 'reaper');
     }
   }
+  for (const run of yield* tx.all(waitedEnough, { workspaceId, now: tx.now })) yield* resumeRun(tx, run, 'deadline of the wait');
   return { hung: [...workers], isIdle: (yield* tx.one(anyRunning, { workspaceId })) === undefined };
 });
 

@@ -116,14 +116,13 @@ export const runsAbort = method({
   },
 });
 
-/** Aborts and tells the workers. Answers the keys of the runs that were open. @throws Fault `run.not_in_session` */
+/** Answers the keys of the runs that were open. @throws Fault `run.not_in_session` */
 export async function abort(
-  { store, workspaceId, principal, gateway }: MethodContext,
+  { store, workspaceId, principal }: MethodContext,
   named: { runKey?: string; sessionKey?: string },
   reason: string,
 ): Promise<readonly string[]> {
-  const { runKeys, live, elsewhere } = await store.call(abortRuns, { workspaceId, actor: principal.actor, reason, ...named });
+  const { runKeys, elsewhere } = await store.call(abortRuns, { workspaceId, actor: principal.actor, reason, ...named });
   if (elsewhere) throw fault('run.not_in_session');
-  gateway.abortLive(live);
   return runKeys;
 }

@@ -95,6 +95,44 @@ export function* ensureSession(tx: Tx, { workspaceId, key, agentId }: SessionKey
   return made;
 }
 
+const archiveRow = statement<{ id: string; now: number }>()((db, p) => db.updateTable('session').set({ archived_at: p.now }).where('id', '=', p.id));
+const insertHeir = statement<SessionTable>()((db, p) =>
+  db.insertInto('session').values({
+    id: p.id,
+    workspace_id: p.workspace_id,
+    key: p.key,
+    agent_id: p.agent_id,
+    label: p.label,
+    model_override: p.model_override,
+    last_seq: p.last_seq,
+    input_tokens: p.input_tokens,
+    output_tokens: p.output_tokens,
+    context_tokens: p.context_tokens,
+    last_model: p.last_model,
+    aborted_last_run: p.aborted_last_run,
+    created_at: p.created_at,
+    updated_at: p.updated_at,
+    settings: p.settings,
+    spawned_by: p.spawned_by,
+    context_from: p.context_from,
+    archived_at: null,
+  }),
+);
+
+/** Its key is free again; the transcript stays readable by the session's id. */
+export function* archiveSession(tx: Tx, { id }: SessionTable): OpSteps<void> {
+  yield* tx.run(archiveRow, { id, now: tx.now });
+}
+
+/** The old row is archived with its transcript, a new one takes its key, label, model and settings. */
+export function* renewSession(tx: Tx, old: SessionTable): OpSteps<SessionTable> {
+  const counters = { last_seq: 0, input_tokens: 0, output_tokens: 0, context_tokens: 0, aborted_last_run: 0, context_from: 1 };
+  const session: SessionTable = { ...old, ...counters, id: tx.newId('sess'), created_at: tx.now, updated_at: tx.now };
+  yield* archiveSession(tx, old);
+  yield* tx.run(insertHeir, session);
+  return session;
+}
+
 /** Appends entries to a session's log and returns the sequence of the first. */
 export function* appendEntries(tx: Tx, sessionId: string, runId: string | null, bodies: readonly EntryBody[]): OpSteps<number> {
   const head = yield* tx.one(bumpSeq, { id: sessionId, by: bodies.length, now: tx.now });

@@ -7,13 +7,15 @@ interface OfSession {
   readonly sessionKey: string;
 }
 
-const insertEvent = statement<OfSession & { id: string; text: string; now: number }>()((db, p) =>
-  db.insertInto('system_event').values({ id: p.id, workspace_id: p.workspaceId, session_key: p.sessionKey, text: p.text, at: p.now, run_id: null }),
+const insertEvent = statement<OfSession & { id: string; text: string; resultOf: string | null; now: number }>()((db, p) =>
+  db
+    .insertInto('system_event')
+    .values({ id: p.id, workspace_id: p.workspaceId, session_key: p.sessionKey, text: p.text, at: p.now, run_id: null, result_of: p.resultOf }),
 );
 const untold = statement<OfSession & { limit: number }>()((db, p) =>
   db
     .selectFrom('system_event')
-    .select(['id', 'text', 'at'])
+    .select(['id', 'text', 'at', 'result_of'])
     .where('workspace_id', '=', p.workspaceId)
     .where('session_key', '=', p.sessionKey)
     .where('run_id', 'is', null)
@@ -33,18 +35,51 @@ const allUntold = statement<{ workspaceId: string; limit: number }>()((db, p) =>
 );
 const markTold = statement<{ id: string; runId: string }>()((db, p) => db.updateTable('system_event').set({ run_id: p.runId }).where('id', '=', p.id));
 
+const resultTold = statement<{ resultOf: string; runId: string }>()((db, p) =>
+  db.updateTable('system_event').set({ run_id: p.runId }).where('result_of', '=', p.resultOf).where('run_id', 'is', null),
+);
+const untoldResult = statement<OfSession>()((db, p) =>
+  db
+    .selectFrom('system_event')
+    .select('id')
+    .where('workspace_id', '=', p.workspaceId)
+    .where('session_key', '=', p.sessionKey)
+    .where('run_id', 'is', null)
+    .where('result_of', 'is not', null)
+    .limit(1),
+);
+
 const PER_TURN = 50;
 const LISTED = 100;
 
-export function* noteSystemEvent(tx: Tx, event: OfSession & { readonly text: string }): OpSteps<void> {
-  yield* tx.run(insertEvent, { ...event, id: tx.newId('sev'), now: tx.now });
+interface NewEvent extends OfSession {
+  readonly text: string;
+  /** The run whose result it is: somebody counts on it, and it is told word by word. */
+  readonly resultOf?: string;
 }
 
-/** Takes what waits for the session, for the turn that tells it: one line each, oldest first, or an empty text. */
+export function* noteSystemEvent(tx: Tx, { resultOf, ...event }: NewEvent): OpSteps<void> {
+  yield* tx.run(insertEvent, { ...event, resultOf: resultOf ?? null, id: tx.newId('sev'), now: tx.now });
+}
+
+/** Takes what waits for the session, for the turn that tells it: results, then one line for each event, oldest first, or an empty text. */
 export function* tellSystemEvents(tx: Tx, { runId, ...of }: OfSession & { readonly runId: string }): OpSteps<string> {
   const events = yield* tx.all(untold, { ...of, limit: PER_TURN });
   for (const { id } of events) yield* tx.run(markTold, { id, runId });
-  return events.map(({ text, at }) => `System: [${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC] ${text}`).join('\n');
+  const results = events.filter(({ result_of }) => result_of !== null).map(({ text }) => text);
+  const lines = events
+    .filter(({ result_of }) => result_of === null)
+    .map(({ text, at }) => `System: [${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC] ${text}`);
+  return [...results, ...(lines.length > 0 ? [lines.join('\n')] : [])].join('\n\n');
+}
+
+/** The result of a run stands in the transcript of the run that waited for it: nobody has to be told again. */
+export function* markResultTold(tx: Tx, told: { readonly resultOf: string; readonly runId: string }): OpSteps<void> {
+  yield* tx.run(resultTold, told);
+}
+
+export function* hasUntoldResults(tx: Tx, of: OfSession): OpSteps<boolean> {
+  return (yield* tx.one(untoldResult, of)) !== undefined;
 }
 
 export interface SystemEvent {

@@ -6,7 +6,8 @@ import { messageOf } from '../../kit/fault.ts';
 import type { Log } from '../../kit/log.ts';
 import { startLoop } from '../../kit/loop.ts';
 import type { Store } from '../../ports/store.ts';
-import { type Assignment, claimRuns, renewLeases } from '../runs/lease-ops.ts';
+import { type Assignment, claimRuns } from '../runs/claim.ts';
+import { renewLeases } from '../runs/lease-ops.ts';
 import type { StopReason } from './turn.ts';
 
 interface RunnerOptions {
@@ -47,11 +48,13 @@ export function startRunner({ workspaceId, workerId, slots, store, clock, log, d
     log,
     run: async () => {
       const free = slots - driven.size;
-      if (draining || free <= 0) return;
-      for (const run of await store.call(claimRuns, { workspaceId, workerId, slots: free })) {
+      if (draining || free <= 0) return POLL_MS;
+      const { runs, nextDueMs } = await store.call(claimRuns, { workspaceId, workerId, slots: free });
+      for (const run of runs) {
         const stop = new AbortController();
         driven.set(run.runId, { run, stop, ended: follow(run, stop) });
       }
+      return nextDueMs === null ? POLL_MS : Math.min(nextDueMs, POLL_MS);
     },
   });
 

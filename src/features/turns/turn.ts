@@ -4,25 +4,26 @@ import type { Config } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { contextWindowOf, type ModelRef, modelChain } from '../../domain/model.ts';
 import type { RunOutcome, TerminalState } from '../../domain/run.ts';
-import { type AssistantEntry, addUsage, type Entry, type EntryBody, type EntryUsage, NO_USAGE, openCalls } from '../../domain/transcript.ts';
+import { type AssistantEntry, addUsage, type EntryBody, type EntryUsage, NO_USAGE, openCalls, type ToolCall } from '../../domain/transcript.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
 import type { Scrub } from '../../kit/scrub.ts';
 import type { Tool, ToolContext } from '../../ports/tool.ts';
-import { finishRun, recordStep, releaseRun, type TurnAssignment } from '../runs/lease-ops.ts';
+import type { TurnAssignment } from '../runs/claim.ts';
+import { finishRun, recordStep, releaseRun, suspendRun } from '../runs/lease-ops.ts';
 import { readEntries } from '../sessions/ops.ts';
 import { callModel, type ModelAnswer, type ModelWorld } from './call-model.ts';
 import { durably } from './durably.ts';
 import { createHistory, estimateTokens, type History } from './history.ts';
 import type { HistoryView } from './history-cache.ts';
 import { buildSystemPrompt, type PromptFacts } from './prompt.ts';
-import { runCalls, settleOpenCalls, type ToolsWorld } from './tools-step.ts';
+import { runCalls, type StepWait, settleOpenCalls, type ToolsWorld } from './tools-step.ts';
 
 /** Why a turn is stopped from outside. */
 export type StopReason = 'abort' | 'timeout' | 'drain' | 'stale';
 
 export interface TurnWorld extends ModelWorld {
   readonly tools: readonly Tool[];
-  readonly context: ToolContext;
+  readonly context: Omit<ToolContext, 'callId'>;
   readonly scrub: Scrub;
   readonly host: string;
   readonly readFile: PromptFacts['readFile'];
@@ -36,41 +37,41 @@ export interface TurnWorld extends ModelWorld {
 const MAX_STEPS = 500;
 const REQUEST_MARGIN_TOKENS = 2000;
 
-/** Drives the run until it ends, is handed back, or is owned by another attempt. Never throws for what a model or tool did. */
-export async function takeTurn(run: TurnAssignment, world: TurnWorld): Promise<'ended' | 'released' | 'stale'> {
+/** The run stands still now: it has given back its slot and its worker. */
+class StandsStill extends Error {}
+
+/** Drives the run until it ends, stands still, is handed back, or is owned by another attempt. Never throws for what a model or tool did. */
+export async function takeTurn(run: TurnAssignment, world: TurnWorld): Promise<void> {
   const turn = createTurn(run, world);
   try {
     const final = await turn.drive();
     await turn.finish('succeeded', { text: final.text, stopReason: final.stopReason }, [final]);
-    return 'ended';
   } catch (error) {
-    return settle(error, turn, world);
+    if (!(error instanceof StandsStill)) await settle(error, turn, world);
   }
 }
 
-async function settle(error: unknown, turn: Turn, { context, store, log }: TurnWorld): Promise<'ended' | 'released' | 'stale'> {
+async function settle(error: unknown, turn: Turn, { context, store, log }: TurnWorld): Promise<void> {
   const stopped = context.signal.aborted ? (context.signal.reason as StopReason) : undefined; // only the worker's runner aborts it
-  if (stopped === 'stale' || isFault(error, 'lease.stale') || isFault(error, 'store.closed')) return 'stale';
+  if (stopped === 'stale' || isFault(error, 'lease.stale') || isFault(error, 'store.closed')) return;
   try {
     if (stopped === 'drain') {
       await durably(store, releaseRun, turn.held, context.signal);
-      return 'released';
+      return;
     }
     if (stopped === 'abort' || stopped === 'timeout') {
       const partial = turn.partial(stopped === 'abort' ? 'aborted' : 'error');
       const text = partial?.text ?? '';
       const why = stopped === 'timeout' ? { error: { code: 'run.timed_out', message: fault('run.timed_out', { seconds: turn.limitSeconds }).message } } : {};
       await turn.finish(stopped === 'abort' ? 'cancelled' : 'timed_out', { text, stopReason: stopped, ...why }, partial ? [partial] : []);
-      return 'ended';
+      return;
     }
     const code = isFault(error) ? error.code : 'gateway.unexpected';
     if (code === 'gateway.unexpected') log.error({ error: error instanceof Error ? error.stack : String(error) }, 'a turn failed unexpectedly');
     const partial = turn.partial('error');
     await turn.finish('failed', { text: partial?.text ?? '', stopReason: 'error', error: { code, message: messageOf(error) } }, partial ? [partial] : []);
-    return 'ended';
   } catch (again) {
-    if (isFault(again, 'lease.stale') || isFault(again, 'store.closed')) return 'stale';
-    throw again;
+    if (!isFault(again, 'lease.stale') && !isFault(again, 'store.closed')) throw again;
   }
 }
 
@@ -85,14 +86,31 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
   let streaming = '';
   let lastAnswer: ModelAnswer | undefined;
 
-  const record = async (history: History, entries: readonly EntryBody[]) => {
-    const first = await durably(store, recordStep, { ...held, entries }, signal);
+  const record = async (history: History, entries: readonly EntryBody[], tells: readonly string[] = []) => {
+    const first = await durably(store, recordStep, { ...held, entries, tells }, signal);
     const known = first === history.lastSeq() + 1;
     history.add(
       known
         ? entries.map((body, i) => ({ seq: first + i, runId: run.runId, at: 0, body }))
         : await store.call(readEntries, { sessionId: run.sessionId, after: history.lastSeq() }),
     );
+  };
+
+  /** Stands still for what a step waits for, or begins its calls again when that is settled already. */
+  const standStill = async (toolsWorld: ToolsWorld, calls: readonly ToolCall[], first: StepWait | undefined, keep: () => void): Promise<void> => {
+    for (let step = first; step; ) {
+      signal.throwIfAborted();
+      const { waits, calls: open } = step;
+      const [only] = waits;
+      const together = { for: only?.for ?? 'children', on: waits.flatMap(({ on }) => on), all: waits.length === 1 && only?.all === true } as const;
+      const until = Math.min(...waits.map((wait) => wait.until));
+      keep();
+      if (await durably(store, suspendRun, { ...held, wait: { ...together, until, calls: open } }, signal)) throw new StandsStill();
+      step = await runCalls(
+        toolsWorld,
+        calls.filter(({ id }) => open.includes(id)),
+      );
+    }
   };
 
   const drive = async (): Promise<AssistantEntry> => {
@@ -112,13 +130,16 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
     });
     const tools = specs.map(({ name, about, schema }) => ({ name, about, schema }));
     const budget = historyBudget(config, chain, estimateTokens(system + JSON.stringify(tools)));
-    const { history, recent } = await loadHistory(run, world, budget);
-    const toolsWorld: ToolsWorld = { ...world, record: (result) => record(history, [result]) };
+    const history = await loadHistory(run, world, budget);
+    const toolsWorld: ToolsWorld = { ...world, record: (result, tells) => record(history, [result], tells) };
+    const keep = () => world.remember({ ...run, budget }, history);
     if (run.attempt > 1) {
+      const recent = await store.call(readEntries, { sessionId: run.sessionId, after: Math.max(0, run.lastSeq - RECENT) });
       const earlier = recent.flatMap(({ runId, body }) => (runId === run.runId && body.kind === 'assistant' ? [body.usage] : []));
       usage = earlier.reduce(addUsage, usage);
       steps = earlier.length;
-      await settleOpenCalls(toolsWorld, openCalls(recent));
+      const open = openCalls(recent);
+      await standStill(toolsWorld, open, await settleOpenCalls(toolsWorld, open, run.notBegun), keep);
     }
     while (steps < MAX_STEPS) {
       signal.throwIfAborted();
@@ -143,13 +164,13 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
       usage = addUsage(usage, answer.usage);
       const entry = toEntry(answer, scrub);
       if (answer.toolCalls.length === 0) {
-        world.remember({ ...run, budget }, history);
+        keep();
         streaming = '';
         return entry;
       }
       await record(history, [entry]);
       streaming = '';
-      await runCalls(toolsWorld, answer.toolCalls);
+      await standStill(toolsWorld, answer.toolCalls, await runCalls(toolsWorld, answer.toolCalls), keep);
     }
     throw fault('run.too_many_steps', { steps });
   };
@@ -179,20 +200,18 @@ function historyBudget(config: Config, chain: readonly ModelRef[], fixedTokens: 
   return Math.max(Math.floor(room), Math.floor(contextTokens / 8));
 }
 
-const RECENT = 200;
-
-async function loadHistory(run: TurnAssignment, { store, recall }: TurnWorld, budget: number): Promise<{ history: History; recent: readonly Entry[] }> {
+async function loadHistory(run: TurnAssignment, { store, recall }: TurnWorld, budget: number): Promise<History> {
   const history = recall({ ...run, budget }) ?? createHistory(budget, run.contextFrom - 1);
-  let recent: Entry[] = [];
-  for (;;) {
+  while (history.lastSeq() < run.lastSeq) {
     const page = await store.call(readEntries, { sessionId: run.sessionId, after: history.lastSeq() });
     if (page.length === 0) break;
     history.add(page);
-    recent = [...recent, ...page].slice(-RECENT);
-    if (history.lastSeq() >= run.lastSeq) break;
   }
-  return { history, recent };
+  return history;
 }
+
+/** The entries of one step of an earlier attempt and more. */
+const RECENT = 200;
 
 function toEntry({ text, toolCalls, stopReason, provider, model, usage }: ModelAnswer, scrub: Scrub): AssistantEntry {
   return { kind: 'assistant', text: scrub(text), toolCalls, stopReason, provider, model, usage };

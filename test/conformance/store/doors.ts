@@ -7,8 +7,10 @@ import { expireApprovals, getApproval, requestApproval, resolveApproval } from '
 import { carryOutCommand, compactSession, deleteSession, injectMessage, patchSession, resetSession } from '../../../src/features/chat/ops.ts';
 import { decidePairing, getDeviceGrant, listDevices, pairDevice, requestPairing, revokeToken, rotateToken } from '../../../src/features/devices/ops.ts';
 import { lastHeartbeatEnd, wakeSession } from '../../../src/features/heartbeats/ops.ts';
-import { claimRuns, finishRun, type TurnAssignment } from '../../../src/features/runs/lease-ops.ts';
-import { getRun, type RunRequest, setLanes, submitRun } from '../../../src/features/runs/ops.ts';
+import { claimRuns, type TurnAssignment } from '../../../src/features/runs/claim.ts';
+import type { RunRequest } from '../../../src/features/runs/enqueue.ts';
+import { finishRun } from '../../../src/features/runs/lease-ops.ts';
+import { getRun, setLanes, submitRun } from '../../../src/features/runs/ops.ts';
 import { getSession, getSessionById, listSessions, readEntries, readLatestEntries } from '../../../src/features/sessions/ops.ts';
 import { pendingSystemEvents } from '../../../src/features/sessions/system-events.ts';
 import { getSetting, putSetting } from '../../../src/features/settings/ops.ts';
@@ -42,7 +44,7 @@ export function storeDoorsConformance(name: string, open: OpenStore): void {
     const { store, advance, events } = await open(t);
     await store.call(setLanes, { workspaceId: W, slots: { main: 4, tools: 2 } });
     const claim = async () =>
-      (await store.call(claimRuns, { workspaceId: W, workerId: 'worker_1', slots: 10 })).filter((run): run is TurnAssignment => run.work === 'turn');
+      (await store.call(claimRuns, { workspaceId: W, workerId: 'worker_1', slots: 10 })).runs.filter((run): run is TurnAssignment => run.work === 'turn');
     const finish = ({ runId, fence }: { runId: string; fence: number }, text = 'done') => {
       const entry: EntryBody = { kind: 'assistant', text, toolCalls: [], stopReason: 'stop', provider: 'p', model: 'm', usage: NO_USAGE };
       return store.call(finishRun, { runId, fence, state: 'succeeded', outcome: { text, stopReason: 'stop', usage: NO_USAGE, steps: 1 }, entries: [entry] });
@@ -63,8 +65,7 @@ export function storeDoorsConformance(name: string, open: OpenStore): void {
       const { store, turn, said } = await opened(t);
       await store.call(patchSession, { ...SESSION, patch: { label: 'mine', model: 'a/b', settings: { thinkingLevel: 'high' } } });
       const before = await turn(1);
-      const { session, live } = await store.call(resetSession, SESSION);
-      assert.deepEqual(live, []);
+      const session = await store.call(resetSession, SESSION);
       assert.notEqual(session.id, before.sessionId);
       assert.deepEqual([session.label, session.model_override, session.settings, session.last_seq], ['mine', 'a/b', '{"thinkingLevel":"high"}', 0]);
       await turn(2);
@@ -83,8 +84,7 @@ export function storeDoorsConformance(name: string, open: OpenStore): void {
       await store.call(submitRun, request(2));
       const [running] = await claim();
       assert.ok(running);
-      const { live, session } = await store.call(resetSession, SESSION);
-      assert.deepEqual(live, [running.runId]);
+      const session = await store.call(resetSession, SESSION);
       assert.deepEqual(await claim(), [], 'the old turn still holds the key');
       await finish(running, 'half an answer');
       assert.equal((await store.call(getRun, { workspaceId: W, runKey: 'key-1' }))?.state, 'cancelled');
@@ -99,11 +99,11 @@ export function storeDoorsConformance(name: string, open: OpenStore): void {
       const { store, turn } = await opened(t);
       const { sessionId } = await turn(1);
       await store.call(submitRun, request(2));
-      assert.deepEqual(await store.call(deleteSession, { ...ACTOR, key: KEY }), { deleted: true, live: [] });
+      assert.deepEqual(await store.call(deleteSession, { ...ACTOR, key: KEY }), { deleted: true });
       assert.equal(await store.call(getSession, { workspaceId: W, key: KEY }), null);
       assert.equal((await store.call(getRun, { workspaceId: W, runKey: 'key-2' }))?.state, 'cancelled');
       assert.equal((await store.call(readEntries, { sessionId, after: 0 })).length, 2);
-      assert.deepEqual(await store.call(deleteSession, { ...ACTOR, key: KEY }), { deleted: false, live: [] });
+      assert.deepEqual(await store.call(deleteSession, { ...ACTOR, key: KEY }), { deleted: false });
       assert.notEqual((await turn(3)).sessionId, sessionId);
     });
 
@@ -176,7 +176,7 @@ export function storeDoorsConformance(name: string, open: OpenStore): void {
         const input = { message: '', tool: { name: 'exec', args: {}, sessionKey: KEY } };
         await store.call(submitRun, request(n, { kind: 'tool', sessionKey: null, lane: 'tools', input }));
       }
-      const claimed = await store.call(claimRuns, { workspaceId: W, workerId: 'worker_1', slots: 10 });
+      const { runs: claimed } = await store.call(claimRuns, { workspaceId: W, workerId: 'worker_1', slots: 10 });
       assert.deepEqual(
         claimed.map(({ work }) => work),
         ['tool', 'tool'],
@@ -218,13 +218,13 @@ export function storeDoorsConformance(name: string, open: OpenStore): void {
     });
 
     it('the outcome of a hook is told in the transaction that ends it', async (t) => {
-      const { store, events, turn } = await opened(t);
-      const report = { name: 'Hook Mail', sessionKey: KEY, agentId: 'main', now: true };
+      const { store, claim, turn } = await opened(t);
+      const report = { name: 'Hook Mail', sessionKey: KEY, agentId: 'main', as: 'event', now: true } as const;
       await turn(1, { kind: 'hook', sessionKey: 'agent:main:hook:1', input: { message: 'look', report } });
       const [told] = await store.call(pendingSystemEvents, { workspaceId: W });
       assert.deepEqual([told?.text, told?.sessionKey], ['Hook Mail: answer 1', KEY]);
-      const end = events().find(({ body }) => body.kind === 'run.ended')?.body;
-      assert.deepEqual(end?.kind === 'run.ended' && end.reported, report);
+      const [look] = await claim();
+      assert.deepEqual([look?.kind, look?.sessionKey], ['heartbeat', KEY], 'the session looks at it at once');
     });
 
     it('an approval is asked once, decided once, or expires', async (t) => {

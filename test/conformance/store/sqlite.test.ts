@@ -48,7 +48,7 @@ it('a migration works on a copy and keeps the old file until the next good start
   const path = join(scratchDir(t), 'store.sqlite');
   migrateFile(path);
   const before = new Database(path);
-  before.exec("INSERT INTO lane VALUES ('main', 'w', 4)");
+  before.exec("INSERT INTO lane (name, workspace_id, slots) VALUES ('main', 'w', 4)");
   before.close();
   migrateFile(path, [...MIGRATIONS, LATER]);
   assert.ok(existsSync(`${path}.before-${NEXT}`));
@@ -103,8 +103,8 @@ it('the rows of the first schema come through: sessions keep their keys, runs th
     { id: 'run_1', kind: 'turn', session_id: 'sess_1', state: 'succeeded' },
   ]);
   const insert = after.prepare(
-    `INSERT INTO run SELECT ?, workspace_id, ?, kind, session_id, session_key, agent_id, lane, priority, 'running', actor, input, outcome, timeout_ms, deadline_at,
-      not_before, queued_at, started_at, ended_at, fence, worker_id, lease_until, deaths, abort_reason, user_seq FROM run WHERE id = 'run_1'`,
+    `INSERT INTO run (id, client_key, workspace_id, kind, session_id, session_key, agent_id, lane, priority, state, actor, input, timeout_ms, not_before, queued_at, fence, deaths)
+      SELECT ?, ?, workspace_id, kind, session_id, session_key, agent_id, lane, priority, 'running', actor, input, timeout_ms, not_before, queued_at, fence, deaths FROM run WHERE id = 'run_1'`,
   );
   insert.run('run_2', 'key-2');
   assert.throws(() => insert.run('run_3', 'key-3'), /UNIQUE/);

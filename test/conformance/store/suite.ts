@@ -8,8 +8,10 @@ import { DEATH_LIMIT, isTerminal, LEASE_MS, type RunOutcome } from '../../../src
 import { type EntryBody, NO_USAGE } from '../../../src/domain/transcript.ts';
 import { deleteSession, resetSession } from '../../../src/features/chat/ops.ts';
 import { chainHash, eventsSince } from '../../../src/features/events/ops.ts';
-import { claimRuns, finishRun, reapRuns, recordStep, releaseRun, renewLeases, type TurnAssignment } from '../../../src/features/runs/lease-ops.ts';
-import { abortRuns, getRun, laneLoads, listRuns, type RunRequest, setLanes, submitRun } from '../../../src/features/runs/ops.ts';
+import { claimRuns, type TurnAssignment } from '../../../src/features/runs/claim.ts';
+import type { RunRequest } from '../../../src/features/runs/enqueue.ts';
+import { finishRun, reapRuns, recordStep, releaseRun, renewLeases } from '../../../src/features/runs/lease-ops.ts';
+import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitRun } from '../../../src/features/runs/ops.ts';
 import { getSession, listSessions, readEntries, readLatestEntries } from '../../../src/features/sessions/ops.ts';
 import { beginGateway, beginWorker, endWorker, noteProcess } from '../../../src/features/workers/ops.ts';
 import type { Clock } from '../../../src/kit/clock.ts';
@@ -62,8 +64,8 @@ export function storeConformance(name: string, open: OpenStore): void {
     const made = await open(t);
     await made.store.call(setLanes, { workspaceId: W, slots });
     const claim = async (slotsWanted = 100, workerId = WORKER) => {
-      const claimed = await made.store.call(claimRuns, { workspaceId: W, workerId, slots: slotsWanted });
-      return claimed.filter((run): run is TurnAssignment => run.work === 'turn');
+      const { runs } = await made.store.call(claimRuns, { workspaceId: W, workerId, slots: slotsWanted });
+      return runs.filter((run): run is TurnAssignment => run.work === 'turn');
     };
     const claimOne = async (): Promise<TurnAssignment> => {
       const [run] = await claim(1);
@@ -266,8 +268,9 @@ export function storeConformance(name: string, open: OpenStore): void {
       const { store, claimOne, finish, runOf } = await opened(t);
       for (const n of [1, 2]) await store.call(submitRun, request(n, { sessionKey: 'agent:main:one' }));
       const run = await claimOne();
-      const { runKeys, live } = await store.call(abortRuns, { workspaceId: W, actor: 'test', sessionKey: 'agent:main:one', reason: 'stop' });
-      assert.deepEqual([runKeys, live], [['key-1', 'key-2'], [run.runId]]);
+      const { runKeys } = await store.call(abortRuns, { workspaceId: W, actor: 'test', sessionKey: 'agent:main:one', reason: 'stop' });
+      assert.deepEqual(runKeys, ['key-1', 'key-2']);
+      assert.deepEqual((await store.call(renewLeases, { held: [{ runId: run.runId, fence: run.fence }] })).aborted, [run.runId]);
       assert.equal((await runOf(2))?.state, 'cancelled');
       await finish(run, 'half an ans');
       assert.deepEqual([(await runOf(1))?.state, (await runOf(1))?.outcome?.stopReason], ['cancelled', 'stop']);

@@ -4,21 +4,17 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { isAbsolute, join, normalize } from 'node:path';
 import type { Config } from '../../domain/config.ts';
 import { EXEC_ASK, EXEC_SECURITY, type ExecPolicy, judgeExec, judgeUnanswered, plainProgram, stricter } from '../../domain/exec-policy.ts';
-import type { Clock } from '../../kit/clock.ts';
 import { messageOf } from '../../kit/fault.ts';
-import { newUuid } from '../../kit/id.ts';
+import { sha256Hex } from '../../kit/id.ts';
 import type { Log } from '../../kit/log.ts';
 import type { Store } from '../../ports/store.ts';
 import type { Permission, WantedCommand } from '../../ports/tool.ts';
-import { durably } from '../turns/durably.ts';
-import { allowAlways, readExecApprovals } from './exec-file.ts';
-import { getApproval, requestApproval, withdrawApproval } from './ops.ts';
-
-const LOOK_EVERY_MS = 200;
+import { allowAlways, readExecApprovals } from '../approvals/exec-file.ts';
+import { requestApproval } from '../approvals/ops.ts';
+import { durably } from './durably.ts';
 
 interface Asker {
   readonly store: Store;
-  readonly clock: Clock;
   readonly log: Log;
   readonly config: Config;
   readonly stateDir: string;
@@ -28,6 +24,8 @@ interface Asker {
   readonly agentId: string;
   readonly sessionKey: string;
   readonly runId: string;
+  /** Names the call in every attempt of the run: asked again it is the same question. */
+  readonly callId: string;
   /** The command is an operator's own: there is nobody else to ask. */
   readonly byOperator: boolean;
   readonly signal: AbortSignal;
@@ -63,27 +61,21 @@ function policyOf({ tools: { exec } }: Config, stateDir: string, agentId: string
   };
 }
 
-/** Waits for a person. The question is withdrawn when the run stops meanwhile. */
+/** The question to a person, and its answer when the run comes back with it. */
 async function ask(
-  { store, clock, log, config, stateDir, workspaceId, agentId, sessionKey, runId, signal }: Asker,
+  { store, log, config, stateDir, workspaceId, agentId, sessionKey, runId, callId, signal }: Asker,
   policy: ExecPolicy,
   { command, cwd, env }: WantedCommand,
   program: string | undefined,
 ): Promise<Permission> {
-  const named = { workspaceId, id: newUuid() };
+  const id = sha256Hex(`${runId} ${callId}`).slice(0, 32);
   const { security, ask: mode } = policy;
   const extra = Object.entries(env).map(([name, value]) => `${name}=${value} `);
   const request = { command: extra.join('') + command, cwd, host: 'gateway', security, ask: mode, agentId, resolvedPath: program ?? null, sessionKey };
   const timeoutMs = config.tools.exec.askTimeoutSec * 1000;
-  let asked = await durably(store, requestApproval, { ...named, kind: 'exec', request, owner: `run:${runId}`, timeoutMs }, signal);
-  while (asked.state === 'pending') {
-    if (signal.aborted) {
-      await durably(store, withdrawApproval, { ...named, actor: `run:${runId}` }, signal);
-      return refused('the run was stopped before anybody answered');
-    }
-    await clock.sleep(LOOK_EVERY_MS, signal);
-    asked = (await durably(store, getApproval, named, signal)) ?? asked;
-  }
+  const asked = await durably(store, requestApproval, { workspaceId, id, kind: 'exec', request, owner: `run:${runId}`, timeoutMs }, signal);
+  if (asked.state === 'pending')
+    return { ok: false, waits: { for: 'approval', on: [`approval:${id}`], all: true, until: asked.deadlineAt + ANSWER_MARGIN_MS } };
   if (asked.decision === 'allow-always' && program !== undefined) {
     try {
       allowAlways(stateDir, agentId, program);
@@ -95,6 +87,9 @@ async function ask(
   if (asked.decision !== null || judgeUnanswered(policy, program)) return { ok: true };
   return refused(`nobody answered within ${config.tools.exec.askTimeoutSec} s`);
 }
+
+/** An expired question is settled by its expiry; the run goes on by itself only when that did not happen. */
+const ANSWER_MARGIN_MS = 30_000;
 
 function refused(reason: string): Permission {
   return { ok: false, refusal: `Command not run: ${reason}.` };
