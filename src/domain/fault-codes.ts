@@ -48,6 +48,7 @@ export const FAULT_CODES = {
     say: ({ lane }) => `too much work waits in the lane "${String(lane)}": nothing was queued. Try again in a minute, or cancel what waits`,
   },
   'run.not_in_session': invalid(400, () => 'runId does not match sessionKey'),
+  'spawn.not_found': invalid(404, ({ name }) => `no spawn "${String(name)}": list spawns with clawdbot spawn list`),
   'approval.unknown': invalid(404, () => 'unknown approval id'),
   'device.unknown': invalid(404, () => 'unknown deviceId/role'),
   'device.request_unknown': invalid(404, () => 'unknown requestId'),

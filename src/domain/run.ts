@@ -53,6 +53,12 @@ export function decideAfterAttempt({ end, deaths, deadlineAt, abortRequested, no
   return { kind: 'requeue', deaths: counted, notBefore: now + backOff };
 }
 
+export interface Money {
+  readonly usd?: number;
+  /** Output and uncached input tokens. */
+  readonly tokens?: number;
+}
+
 /** Who hears what came of a run. */
 export interface Report {
   readonly name: string;
@@ -85,6 +91,10 @@ export interface RunInput {
   readonly report?: Report;
   /** A message that may be answered together with others that wait for the same session; above `cap` the oldest are shortened. */
   readonly collect?: { readonly cap: number };
+  /** Most that this run and everything below it may spend. */
+  readonly budget?: Money;
+  /** Its session leaves the lists when it ends. */
+  readonly archive?: boolean;
   /** A conversation between two agents: how often each may still answer. */
   readonly replies?: Replies;
   /** The tool to call, for runs of kind `tool`. */
@@ -132,5 +142,5 @@ export interface RunView {
   readonly role: string | null;
   readonly jobId: string | null;
   /** What a waiting run waits for, and since when. */
-  readonly wait: (Wait & { readonly since: number }) | null;
+  readonly wait: Wait | null;
 }

@@ -1,7 +1,7 @@
 // A spawn: a request for a sub-agent, decided by rules that have names.
 
 import { type Role, type Spawner, spawnRight } from './role.ts';
-import type { ChildPolicy, Report } from './run.ts';
+import type { ChildPolicy, Money, Report } from './run.ts';
 
 /** What a request itself can be. Whether its child has started or ended is told by the child's run. */
 export type SpawnState = 'awaiting_grant' | 'denied' | 'queued' | 'expired' | 'cancelled';
@@ -16,8 +16,8 @@ export interface SpawnOrder {
   readonly thinking?: string;
   readonly timeoutMs: number;
   readonly priority: number;
-  /** Most that the child and everything below it may spend, in US dollars. */
-  readonly budgetUsd?: number;
+  /** Most that the child and everything below it may spend. */
+  readonly budget?: Money;
   readonly childPolicy: ChildPolicy;
   readonly report?: Report;
   readonly extraSystemPrompt?: string;

@@ -1,6 +1,7 @@
 // What a tool is to a model and to the turn loop.
 
 import type { Config } from './config.ts';
+import { isSubagentKey } from './session.ts';
 import type { Wait } from './wait.ts';
 
 export interface ToolSpec {
@@ -24,7 +25,7 @@ export interface ToolOutcome {
   readonly waits?: ToolWait;
 }
 
-export type ToolWait = Omit<Wait, 'calls'>;
+export type ToolWait = Omit<Wait, 'calls' | 'since'>;
 
 export type SandboxLevel = 'none' | 'bwrap';
 /** What the configuration asks for. `auto` takes the best level this machine has. */
@@ -47,12 +48,36 @@ export function sandboxChoice(config: Config, agentId: string): SandboxChoice {
 export const INTERRUPTED =
   'interrupted, may have run: the gateway stopped while this call was under way and its outcome is unknown. Check before you repeat it.';
 
-const GROUPS: Readonly<Record<string, readonly string[]>> = { 'group:fs': ['read', 'write', 'edit'], 'group:runtime': ['exec', 'process'] };
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  'group:fs': ['read', 'write', 'edit'],
+  'group:runtime': ['exec', 'process'],
+  'group:sessions': ['sessions_list', 'sessions_history', 'sessions_send', 'sessions_spawn', 'sessions_await', 'session_status'],
+};
+/** What sub-agents have no use for: they work for the one who started them, and talk to nobody else. */
+const NOT_FOR_SUBAGENTS = ['sessions_list', 'sessions_history', 'sessions_send', 'session_status', 'agents_list', 'cron', 'gateway'];
+const TOOLS_OF_PARENTS = ['sessions_spawn', 'sessions_await'];
 
-/** Whether an agent may use a tool: the lists of the file hold for all agents, an agent's own narrow them further. */
-export function isToolAllowed(config: Config, agentId: string, tool: string): boolean {
+interface ToolPolicy {
+  readonly allow?: readonly string[] | undefined;
+  readonly deny?: readonly string[] | undefined;
+}
+
+/**
+ * Whether a run may use a tool: the lists of the file hold for all agents, an agent's own narrow them further,
+ * and those of sub-agents further still.
+ */
+export function isToolAllowed(
+  config: Config,
+  { agentId, sessionKey, depth }: { readonly agentId: string; readonly sessionKey: string; readonly depth: number },
+  tool: string,
+): boolean {
   const own = config.agents.list.find((agent) => agent.id === agentId)?.tools;
-  return [config.tools, own].every((policy) => {
+  const policies: (ToolPolicy | undefined)[] = [config.tools, own];
+  if (isSubagentKey(sessionKey)) {
+    const deepest = depth >= config.agents.defaults.subagents.maxDepth;
+    policies.push(config.tools.subagents?.tools, { deny: deepest ? [...NOT_FOR_SUBAGENTS, ...TOOLS_OF_PARENTS] : NOT_FOR_SUBAGENTS });
+  }
+  return policies.every((policy) => {
     const names = (list: readonly string[] | undefined) => list?.flatMap((entry) => GROUPS[entry] ?? [entry.toLowerCase()]);
     const [allow, deny] = [names(policy?.allow), names(policy?.deny) ?? []];
     return !deny.includes(tool) && !deny.includes('*') && (allow === undefined || allow.includes('*') || allow.includes(tool));

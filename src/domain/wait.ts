@@ -9,6 +9,8 @@ export interface Wait {
   readonly all: boolean;
   /** Tool calls of the latest answer that have not begun: the next attempt begins them. */
   readonly calls: readonly string[];
+  /** When the first of these calls began to wait, epoch ms. */
+  readonly since: number;
   /** Epoch milliseconds after which it goes on anyway. */
   readonly until: number;
 }

@@ -3,9 +3,9 @@
 import type { AnyMethod } from '../ports/method.ts';
 import { agentIdentity, agentsList, modelsList } from './agents/methods.ts';
 import { execApprovalsGet, execApprovalsSet } from './approvals/exec-file.ts';
-import { approvalsList, execApprovalRequest, execApprovalResolve } from './approvals/methods.ts';
 import { chatInject, sessionsCompact, sessionsDelete, sessionsPatch, sessionsReset } from './chat/methods.ts';
 import { configApply, configEdit, configGet, configHistory, configPatch, configSchema, configSet, configUndo } from './config/methods.ts';
+import { approvalsList, approvalsResolve, execApprovalRequest, execApprovalResolve } from './decisions/methods.ts';
 import { devicePairApprove, devicePairList, devicePairReject, deviceTokenRevoke, deviceTokenRotate } from './devices/methods.ts';
 import { eventsSinceMethod } from './events/methods.ts';
 import { channelsStatus, health, status, systemPresence } from './health/methods.ts';
@@ -14,6 +14,7 @@ import { logsTail } from './logs/methods.ts';
 import { runsAbort, runsGet, runsList, runsSubmit } from './runs/methods.ts';
 import { chatHistory, sessionsList, sessionsPreview, sessionsResolve } from './sessions/methods.ts';
 import { talkMode, voicewakeGet, voicewakeSet } from './settings/methods.ts';
+import { spawnsCancel, spawnsGet, spawnsList, spawnsRequest, spawnsWait } from './spawns/methods.ts';
 import { toolsInvoke } from './tools/methods.ts';
 
 export const methods: readonly AnyMethod[] = [
@@ -40,6 +41,12 @@ export const methods: readonly AnyMethod[] = [
   execApprovalsGet,
   execApprovalsSet,
   approvalsList,
+  approvalsResolve,
+  spawnsRequest,
+  spawnsGet,
+  spawnsList,
+  spawnsCancel,
+  spawnsWait,
   devicePairList,
   devicePairApprove,
   devicePairReject,

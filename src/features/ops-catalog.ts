@@ -1,18 +1,20 @@
 // The list of all store operations: what the store thread can carry out.
 
 import type { AnyOp } from '../ports/store.ts';
-import { expireApprovals, getApproval, listApprovals, requestApproval, resolveApproval } from './approvals/ops.ts';
-import { carryOutCommand, compactSession, deleteSession, injectMessage, patchSession, resetSession } from './chat/ops.ts';
+import { getApproval, listApprovals, requestApproval } from './approvals/ops.ts';
+import { carryOutCommand, compactSession, deleteSession, injectMessage, patchSession, resetSession, setModelOverride } from './chat/ops.ts';
+import { expireApprovals, resolveApproval } from './decisions/ops.ts';
 import { decidePairing, getDeviceGrant, listDevices, noteTokenUse, pairDevice, requestPairing, revokeToken, rotateToken } from './devices/ops.ts';
 import { eventCursor, eventsSince } from './events/ops.ts';
 import { lastHeartbeatEnd, wakeSession } from './heartbeats/ops.ts';
 import { listRefusals, noteRefusal } from './models/ops.ts';
 import { claimRuns } from './runs/claim.ts';
 import { finishRun, reapRuns, recordStep, releaseRun, renewLeases, suspendRun } from './runs/lease-ops.ts';
-import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitRun } from './runs/ops.ts';
-import { getSession, getSessionById, listSessions, readEntries, readLatestEntries, sessionGist } from './sessions/ops.ts';
+import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitNested, submitRun } from './runs/ops.ts';
+import { getSession, getSessionById, listSessions, readEntries, readLatestEntries, searchEntries, sessionGist } from './sessions/ops.ts';
 import { pendingSystemEvents } from './sessions/system-events.ts';
 import { getSetting, putSetting } from './settings/ops.ts';
+import { cancelSpawn, childrenOf, getSpawn, listSpawns, requestSpawn } from './spawns/ops.ts';
 import { beginGateway, beginWorker, endGateway, endWorker, forgetProcess, noteProcess } from './workers/ops.ts';
 
 export const ops: readonly AnyOp[] = [
@@ -20,6 +22,11 @@ export const ops: readonly AnyOp[] = [
   getApproval,
   listApprovals,
   requestApproval,
+  requestSpawn,
+  cancelSpawn,
+  childrenOf,
+  getSpawn,
+  listSpawns,
   resolveApproval,
   carryOutCommand,
   compactSession,
@@ -27,6 +34,7 @@ export const ops: readonly AnyOp[] = [
   injectMessage,
   patchSession,
   resetSession,
+  setModelOverride,
   decidePairing,
   getDeviceGrant,
   listDevices,
@@ -54,12 +62,14 @@ export const ops: readonly AnyOp[] = [
   laneLoads,
   listRuns,
   setLanes,
+  submitNested,
   submitRun,
   getSession,
   getSessionById,
   listSessions,
   readEntries,
   readLatestEntries,
+  searchEntries,
   sessionGist,
   getSetting,
   putSetting,

@@ -1,6 +1,7 @@
 // Ends questions that nobody answered, at their deadline.
 
-import { expireApprovals, listApprovals } from '../features/approvals/ops.ts';
+import { listApprovals } from '../features/approvals/ops.ts';
+import { expireApprovals } from '../features/decisions/ops.ts';
 import type { Clock } from '../kit/clock.ts';
 import { messageOf } from '../kit/fault.ts';
 import type { Log } from '../kit/log.ts';

@@ -15,6 +15,7 @@ import { workspaceOf } from '../domain/config.ts';
 import { isToolAllowed, sandboxChoice } from '../domain/tool.ts';
 import type { GatewayToWorker, WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
 import { WORKSPACE_ID } from '../domain/workspace.ts';
+import { createAgentTools } from '../features/agent-tools/catalog.ts';
 import type { Assignment } from '../features/runs/claim.ts';
 import { permitCommand } from '../features/turns/exec-permission.ts';
 import { createHistoryCache } from '../features/turns/history-cache.ts';
@@ -30,6 +31,7 @@ import { createScrub } from '../kit/scrub.ts';
 import type { Store } from '../ports/store.ts';
 import { createDeltas } from './deltas.ts';
 import { baseEnvironment, expandHome } from './environment.ts';
+import { VERSION } from './version.ts';
 
 const STATS_EVERY_MS = 1000;
 
@@ -38,7 +40,7 @@ const send = (frame: WorkerToGateway) => {
 };
 
 /** What follows from the configuration: made anew when it changes, so that later runs use it. */
-function setUp({ config, secrets, stateDir, providerKeys }: WorkerSettings, jobs: Jobs, log: Log) {
+function setUp({ config, secrets, stateDir, providerKeys }: WorkerSettings, store: Store, jobs: Jobs, log: Log) {
   const { exec } = config.tools;
   return {
     config,
@@ -47,11 +49,10 @@ function setUp({ config, secrets, stateDir, providerKeys }: WorkerSettings, jobs
       config.logging.redactPatterns.map((source) => new RegExp(source, 'g')),
     ),
     models: createModels({ config, stateDir, providerKeys, clock: systemClock, log }),
-    tools: createTools({
-      jobs,
-      clock: systemClock,
-      exec: { ...exec, binds: config.agents.defaults.sandbox?.binds ?? [], baseEnv: baseEnvironment() },
-    }),
+    tools: [
+      ...createTools({ jobs, clock: systemClock, exec: { ...exec, binds: config.agents.defaults.sandbox?.binds ?? [], baseEnv: baseEnvironment() } }),
+      ...createAgentTools({ store, config, clock: systemClock, version: VERSION }),
+    ],
   };
 }
 
@@ -73,7 +74,7 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
     onLost: () => leave(0),
   });
   const jobs = createJobs({ clock, ledger: processLedger(store, workerId) });
-  let setup = setUp(settings, jobs, log);
+  let setup = setUp(settings, store, jobs, log);
   const leave = (code: number) => {
     jobs.killAll();
     log.flush();
@@ -112,7 +113,7 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
       clock,
       log: log.child({ run: runKey, session: sessionKey }),
       observe,
-      tools: tools.filter(({ spec }) => isToolAllowed(config, agentId, spec.name)),
+      tools: tools.filter(({ spec }) => isToolAllowed(config, { agentId, sessionKey, depth: run.depth }, spec.name)),
       context: {
         ...whose,
         workspace,
@@ -134,6 +135,7 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
             },
             wanted,
           ),
+        stoodStill: run.stoodStill,
         signal,
         blobs,
         log,
@@ -164,7 +166,7 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
   return {
     runner,
     reconfigure: (fresh) => {
-      setup = setUp(fresh, jobs, log);
+      setup = setUp(fresh, store, jobs, log);
       log.setLevel(fresh.config.logging.level);
     },
   };

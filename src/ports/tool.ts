@@ -35,6 +35,8 @@ export interface ToolContext {
   readonly callId: string;
   /** Whether a command may run now. */
   readonly mayRun: (wanted: WantedCommand, callId: string) => Promise<Permission>;
+  /** When the run began to stand still for this call, epoch ms, if it did. */
+  readonly waitingSince?: number;
   readonly signal: AbortSignal;
   readonly blobs: Blobs;
   readonly log: Log;

@@ -46,6 +46,11 @@ export function order(client: TestClient, message: string, { session = 'main', k
 
 export const textOf = (answer: Answer): string => answer.result.payloads.map((payload: { text: string }) => payload.text).join('\n');
 
+/** The answer of a method, to be looked into. */
+export function ask(client: TestClient, method: string, params?: unknown, timeoutMs = 10_000): Promise<Answer> {
+  return client.call(method, params, { timeoutMs });
+}
+
 export async function health(client: TestClient): Promise<Answer> {
   return client.call('health');
 }

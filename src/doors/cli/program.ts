@@ -13,6 +13,7 @@ import { addDoctorVerb } from './verbs/doctor.ts';
 import { addGatewayVerbs } from './verbs/gateway.ts';
 import { addLogsVerb } from './verbs/logs.ts';
 import { addModelVerbs } from './verbs/models.ts';
+import { addSpawnVerbs } from './verbs/spawn.ts';
 import { addSystemVerbs } from './verbs/system.ts';
 import { addTuiVerb } from './verbs/tui.ts';
 import { addViewVerbs } from './verbs/views.ts';
@@ -63,6 +64,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addAgentsVerbs(program, context);
   addDeviceVerbs(program, context);
   addApprovalVerbs(program, context);
+  addSpawnVerbs(program, context, setExit);
   addSystemVerbs(program, context);
   addDoctorVerb(program, context);
   addTuiVerb(program, context);

@@ -1,12 +1,10 @@
 // Chat commands: lines that begin with a slash and are answered by the gateway, without a model and without a gap in the history.
 
-import { defaultAgentId } from '../../domain/config.ts';
-import { modelChain, resolveModel } from '../../domain/model.ts';
-import { agentIdOf } from '../../domain/session.ts';
+import { resolveModel } from '../../domain/model.ts';
 import type { SessionSettings } from '../../domain/session-settings.ts';
 import { SessionSettings as Settings, validWords } from '../../domain/session-settings.ts';
 import type { CommandEffect } from '../../features/chat/ops.ts';
-import { laneLoads } from '../../features/runs/ops.ts';
+import { firstModel, statusCard } from '../../features/runs/status-card.ts';
 import { getSession } from '../../features/sessions/ops.ts';
 import { settingsOf } from '../../features/sessions/views.ts';
 import type { MethodContext } from '../../ports/method.ts';
@@ -50,7 +48,7 @@ const level =
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   help: () => ({ effect: NONE, reply: HELP }),
-  status: async (context, { key }) => ({ effect: NONE, reply: await statusCard(context, key) }),
+  status: async (context, { key }) => ({ effect: NONE, reply: await card(context, key) }),
   new: startAnew,
   reset: startAnew,
   model: chooseModel,
@@ -85,32 +83,14 @@ async function chooseModel(context: MethodContext, { key, argument }: Asked): Pr
   const { config } = context.gateway.config();
   if (argument === '') {
     const session = await context.store.call(getSession, { workspaceId: context.workspaceId, key });
-    return { effect: NONE, reply: `Model: ${nameOfFirst(context, key, session?.model_override ?? null)}` };
+    return { effect: NONE, reply: `Model: ${firstModel(config, key, session?.model_override ?? null)}` };
   }
   if (argument.toLowerCase() === 'default')
-    return { effect: { kind: 'patch', patch: { model: null } }, reply: `Model: ${nameOfFirst(context, key, null)} (the default)` };
+    return { effect: { kind: 'patch', patch: { model: null } }, reply: `Model: ${firstModel(config, key, null)} (the default)` };
   const { provider, model } = resolveModel(argument, config);
   return { effect: { kind: 'patch', patch: { model: `${provider}/${model}` } }, reply: `Model: ${provider}/${model} from the next turn on.` };
 }
 
-function nameOfFirst({ gateway }: MethodContext, key: string, override: string | null): string {
-  const { config } = gateway.config();
-  const [first] = modelChain(config, agentIdOf(key) ?? defaultAgentId(config), override);
-  return first ? `${first.provider}/${first.model}` : 'none';
-}
-
-async function statusCard(context: MethodContext, key: string): Promise<string> {
-  const { store, workspaceId, gateway } = context;
-  const session = await store.call(getSession, { workspaceId, key });
-  const { contextTokens } = gateway.config().config.agents.defaults;
-  const lanes = (await store.call(laneLoads, { workspaceId })).filter(({ queued, active }) => queued + active > 0);
-  const used = session?.context_tokens ?? 0;
-  return [
-    `Clawdbot Gateway ${gateway.version}`,
-    `Model: ${nameOfFirst(context, key, session?.model_override ?? null)}`,
-    `Tokens: ${session?.input_tokens ?? 0} in, ${session?.output_tokens ?? 0} out`,
-    `Context: ${used} of ${contextTokens} (${Math.round((100 * used) / contextTokens)} %)`,
-    `Session: ${key}${session ? `, ${session.id}` : ', new'}`,
-    `Queue: ${lanes.length === 0 ? 'empty' : lanes.map(({ name, active, queued }) => `${name} ${active} running, ${queued} waiting`).join('; ')}`,
-  ].join('\n');
+function card({ store, workspaceId, gateway }: MethodContext, key: string): Promise<string> {
+  return statusCard({ store, workspaceId, config: gateway.config().config, version: gateway.version, key });
 }

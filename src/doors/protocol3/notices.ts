@@ -22,12 +22,13 @@ export function noticeOf({ body, at, actor, sessionKey, sealedSeq }: SealedEvent
       return ['device.pair.resolved', { requestId, deviceId, decision, ts: at }, { dropIfSlow: true, scope: 'operator.pairing' }];
     }
     case 'approval.requested': {
+      if (body.approval.kind !== 'exec') return undefined;
       const { id, request, createdAt, deadlineAt } = body.approval;
       return ['exec.approval.requested', { id, request, createdAtMs: createdAt, expiresAtMs: deadlineAt }, { ...KEPT, scope: 'operator.approvals' }];
     }
     case 'approval.resolved': {
       const { id, decision } = body.approval;
-      if (decision === null) return undefined; // expired: clients know the deadline
+      if (decision === null || body.approval.kind !== 'exec') return undefined; // expired: clients know the deadline
       return ['exec.approval.resolved', { id, decision, resolvedBy: actor, ts: at }, { ...KEPT, scope: 'operator.approvals' }];
     }
     case 'setting.changed':

@@ -1,6 +1,6 @@
 // Approvals in the store: asked, decided once, expired when nobody answered.
 
-import { type Approval, type ExecDecision, stateOfDecision } from '../../domain/approval.ts';
+import { type Approval, type ApprovalKind, type ExecDecision, stateOfDecision } from '../../domain/approval.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { ApprovalTable } from '../../ports/tables.ts';
@@ -50,7 +50,7 @@ const recent = statement<{ workspaceId: string; limit: number }>()((db, p) =>
 );
 
 export interface ApprovalRequest extends ApprovalId {
-  readonly kind: 'exec';
+  readonly kind: ApprovalKind;
   readonly request: Readonly<Record<string, unknown>>;
   readonly owner: string;
   readonly timeoutMs: number;
@@ -59,29 +59,31 @@ export interface ApprovalRequest extends ApprovalId {
 /** Asks. Asked again under the same id it answers the approval there is, decided or not. */
 export const requestApproval = txOp(
   'approvals.request',
-  function* (tx, { workspaceId, id, kind, request, owner, timeoutMs }: ApprovalRequest): OpSteps<Approval> {
-    const before = yield* tx.one(approvalById, { workspaceId, id });
-    if (before) return toApproval(before);
-    const times = { created_at: tx.now, deadline_at: tx.now + timeoutMs };
-    yield* tx.run(insertApproval, { id, workspace_id: workspaceId, kind, request: JSON.stringify(request), owner, ...times });
-    const row = yield* tx.one(approvalById, { workspaceId, id });
-    if (!row) throw fault('approval.unknown'); // the id is taken in another workspace
-    yield* tell(tx, row, owner, 'approval.requested');
-    return toApproval(row);
+  function* (tx, request: ApprovalRequest): OpSteps<Approval> {
+    return yield* openApproval(tx, request);
   },
   { worker: true },
 );
 
-/** @throws Fault `approval.unknown` when it does not exist or is decided already */
-export const resolveApproval = txOp(
-  'approvals.resolve',
-  function* (tx, { actor, decision, ...named }: ApprovalId & { actor: string; decision: ExecDecision }): OpSteps<Approval> {
-    const row = yield* tx.one(decide, { ...named, state: stateOfDecision(decision), decision, by: actor, now: tx.now });
-    if (!row) throw fault('approval.unknown');
-    yield* tell(tx, row, actor, 'approval.resolved');
-    return toApproval(row);
-  },
-);
+/** The same, as a part of another op. */
+export function* openApproval(tx: Tx, { workspaceId, id, kind, request, owner, timeoutMs }: ApprovalRequest): OpSteps<Approval> {
+  const before = yield* tx.one(approvalById, { workspaceId, id });
+  if (before) return toApproval(before);
+  const times = { created_at: tx.now, deadline_at: tx.now + timeoutMs };
+  yield* tx.run(insertApproval, { id, workspace_id: workspaceId, kind, request: JSON.stringify(request), owner, ...times });
+  const row = yield* tx.one(approvalById, { workspaceId, id });
+  if (!row) throw fault('approval.unknown'); // the id is taken in another workspace
+  yield* tell(tx, row, owner, 'approval.requested');
+  return toApproval(row);
+}
+
+/** Decides an open question. Undefined when it does not exist or is decided already. */
+export function* decideApproval(tx: Tx, { actor, decision, ...named }: ApprovalId & { actor: string; decision: ExecDecision }): OpSteps<Approval | undefined> {
+  const row = yield* tx.one(decide, { ...named, state: stateOfDecision(decision), decision, by: actor, now: tx.now });
+  if (!row) return undefined;
+  yield* tell(tx, row, actor, 'approval.resolved');
+  return toApproval(row);
+}
 
 /** Takes back what somebody asked who has no use for the answer any more. */
 export function* withdrawOf(tx: Tx, { workspaceId, owner }: { workspaceId: string; owner: string }): OpSteps<void> {
@@ -91,15 +93,17 @@ export function* withdrawOf(tx: Tx, { workspaceId, owner }: { workspaceId: strin
   }
 }
 
-/** Ends what nobody answered in time. */
-export const expireApprovals = txOp('approvals.expire', function* (tx, { workspaceId }: { workspaceId: string }): OpSteps<number> {
-  const late = yield* tx.all(overdue, { workspaceId, now: tx.now });
-  for (const { id } of late) {
+/** Ends what nobody answered in time, and answers it. */
+export function* expireOverdue(tx: Tx, { workspaceId }: { workspaceId: string }): OpSteps<Approval[]> {
+  const expired: Approval[] = [];
+  for (const { id } of yield* tx.all(overdue, { workspaceId, now: tx.now })) {
     const row = yield* tx.one(decide, { workspaceId, id, state: 'expired', decision: null, by: 'deadline', now: tx.now });
-    if (row) yield* tell(tx, row, 'deadline', 'approval.resolved');
+    if (!row) continue;
+    yield* tell(tx, row, 'deadline', 'approval.resolved');
+    expired.push(toApproval(row));
   }
-  return late.length;
-});
+  return expired;
+}
 
 export const getApproval = readOp(
   'approvals.get',
@@ -122,7 +126,7 @@ function* tell(tx: Tx, row: ApprovalTable, actor: string, kind: 'approval.reques
 function toApproval(row: ApprovalTable): Approval {
   return {
     id: row.id,
-    kind: row.kind,
+    kind: row.kind as ApprovalKind, // written by openApproval
     state: row.state,
     request: JSON.parse(row.request) as Record<string, unknown>, // written by requestApproval
     owner: row.owner,

@@ -10,7 +10,7 @@ import { appendEvent } from '../events/ops.ts';
 import { endRun, stopRuns } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
 import { openRunsOfSession, runById } from '../runs/rows.ts';
-import { appendEntries, archiveSession, byKey, ensureSession, renewSession, type SessionKey } from '../sessions/ops.ts';
+import { appendEntries, archiveSession, byKey, ensureSession, renewSession, type SessionKey, sessionWithLabel } from '../sessions/ops.ts';
 
 interface Asked extends SessionKey {
   readonly actor: string;
@@ -25,9 +25,6 @@ export interface SessionPatch {
 }
 
 const moveRun = statement<{ id: string; sessionId: string }>()((db, p) => db.updateTable('run').set({ session_id: p.sessionId }).where('id', '=', p.id));
-const byLabel = statement<{ workspaceId: string; label: string }>()((db, p) =>
-  db.selectFrom('session').select(['id', 'key']).where('workspace_id', '=', p.workspaceId).where('label', '=', p.label).where('archived_at', 'is', null),
-);
 const setSession = statement<{ id: string; label: string | null; model: string | null; spawnedBy: string | null; settings: string; now: number }>()((db, p) =>
   db
     .updateTable('session')
@@ -80,7 +77,7 @@ export const deleteSession = txOp('chat.delete', function* (tx, { actor, ...at }
 
 function* change(tx: Tx, session: SessionTable, { label, model, spawnedBy, settings = {} }: SessionPatch, actor: string): OpSteps<SessionTable> {
   if (typeof label === 'string') {
-    const holder = yield* tx.one(byLabel, { workspaceId: session.workspace_id, label });
+    const holder = yield* sessionWithLabel(tx, { workspaceId: session.workspace_id, label });
     if (holder && holder.id !== session.id) throw fault('session.label_taken', { label, key: holder.key });
   }
   if (spawnedBy !== undefined && session.spawned_by !== null && session.spawned_by !== spawnedBy) throw fault('session.spawned_by_fixed');
@@ -104,6 +101,15 @@ export const patchSession = txOp(
   function* (tx, { agentId, actor, patch, ...at }: Asked & { agentId: string; patch: SessionPatch }): OpSteps<SessionTable> {
     return yield* change(tx, yield* ensureSession(tx, { ...at, agentId }), patch, actor);
   },
+);
+
+/** An agent chooses the model of a session that is there. @throws Fault `session.not_found` */
+export const setModelOverride = txOp(
+  'chat.setModel',
+  function* (tx, { actor, model, ...at }: Asked & { model: string | null }): OpSteps<void> {
+    yield* change(tx, yield* sessionAt(tx, at), { model }, actor);
+  },
+  { worker: true },
 );
 
 export interface Compacted {

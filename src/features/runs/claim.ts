@@ -24,8 +24,8 @@ interface Claimed {
   readonly deadlineAt: number;
   readonly timeoutMs: number;
   readonly attempt: number;
-  /** Tool calls of the log that wait to be begun: they did not run, whatever happened. */
-  readonly notBegun: readonly string[];
+  /** What it stood still for before this attempt: those calls have not done their work. */
+  readonly stoodStill: Wait | null;
   readonly kind: RunKind;
   readonly rootId: string;
   readonly depth: number;
@@ -240,7 +240,7 @@ function* beginAttempt(tx: Tx, run: RunTable, workerId: string): OpSteps<Assignm
     deadlineAt: run.deadline_at ?? tx.now + run.timeout_ms,
     timeoutMs: run.timeout_ms,
     attempt,
-    notBegun: run.wait === null ? [] : (JSON.parse(run.wait) as Wait).calls, // written by suspendRun
+    stoodStill: run.wait === null ? null : (JSON.parse(run.wait) as Wait), // written by suspendRun
     kind: run.kind,
     rootId: run.root_id,
     depth: run.depth,

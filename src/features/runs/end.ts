@@ -7,6 +7,7 @@ import { NO_USAGE } from '../../domain/transcript.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { withdrawOf } from '../approvals/ops.ts';
+import { archiveSession, byKey } from '../sessions/ops.ts';
 import { forgetWaits, settleTarget } from '../waits/ops.ts';
 import { continueReplies, reportOutcome, tellWhatWaits } from './report.ts';
 import { appendRunEvent, queued, running, waiting } from './rows.ts';
@@ -100,6 +101,10 @@ export function* endRun(tx: Tx, run: RunTable, { state, attempt, outcome, actor 
   for (const collected of yield* tx.all(collectedBy, { id: run.id }))
     yield* endRun(tx, collected, { state, attempt: 'done', actor, outcome: { ...outcome, usage: NO_USAGE, steps: 0, collectedBy: run.client_key } });
   if (state !== 'succeeded') yield* stopRuns(tx, yield* tx.all(boundChildren, { parentId: run.id }), actor, 'parent ended');
+  if (input.archive && run.session_key !== null) {
+    const session = yield* tx.one(byKey, { workspaceId: run.workspace_id, key: run.session_key });
+    if (session) yield* archiveSession(tx, session);
+  }
   if (input.replies && state === 'succeeded') yield* continueReplies(tx, run, text, input.replies);
   if (state !== 'cancelled' && run.session_key !== null) yield* tellWhatWaits(tx, run);
 }

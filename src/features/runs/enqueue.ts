@@ -25,7 +25,7 @@ export interface RunRequest {
   /** Decided by the caller where others must know it before. */
   readonly id?: string;
   /** Its place in a tree of work; without it the run is the root of a new tree. */
-  readonly parent?: { readonly runId: string; readonly rootId: string; readonly depth: number; readonly childPolicy: ChildPolicy };
+  readonly parent?: { readonly runId: string | null; readonly rootId: string; readonly depth: number; readonly childPolicy: ChildPolicy };
   readonly role?: string | null;
   readonly jobId?: string | null;
   /** Not before this instant, epoch ms. */

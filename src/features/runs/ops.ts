@@ -1,11 +1,12 @@
 // Asking for runs, looking at them, stopping them.
 
+import { fault } from '../../domain/fault-codes.ts';
 import { isTerminal, type RunView } from '../../domain/run.ts';
 import { type OpSteps, readOp, statement, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { stopRuns } from './end.ts';
 import { enqueueRun, type RunRequest, type Submitted } from './enqueue.ts';
-import { openRunsOfSession, queued, runByKey, running, viewRun } from './rows.ts';
+import { openRunsOfSession, queued, runById, runByKey, running, viewRun } from './rows.ts';
 
 const recentRuns = statement<{ workspaceId: string; limit: number }>()((db, p) =>
   db.selectFrom('run').selectAll().where('workspace_id', '=', p.workspaceId).orderBy('queued_at', 'desc').limit(p.limit),
@@ -48,6 +49,22 @@ const laneNames = statement<{ workspaceId: string }>()((db, p) => db.selectFrom(
 export const submitRun = txOp('runs.submit', function* (tx, request: RunRequest): OpSteps<Submitted> {
   return yield* enqueueRun(tx, request);
 });
+
+interface NestedRequest extends Omit<RunRequest, 'kind' | 'lane' | 'parent'> {
+  readonly parentRunId: string;
+}
+
+/** A message of one agent to the session of another, as a part of the sender's tree of work. */
+export const submitNested = txOp(
+  'runs.submitNested',
+  function* (tx, { parentRunId, ...request }: NestedRequest): OpSteps<Submitted> {
+    const parent = yield* tx.one(runById, { id: parentRunId });
+    if (!parent) throw fault('run.not_found', { id: parentRunId });
+    const place = { runId: parent.id, rootId: parent.root_id, depth: parent.depth, childPolicy: 'adopt' } as const;
+    return yield* enqueueRun(tx, { ...request, kind: 'nested', lane: 'nested', parent: place });
+  },
+  { worker: true },
+);
 
 export interface AbortRequest {
   readonly workspaceId: string;
@@ -96,10 +113,14 @@ export interface LaneLoad {
   readonly active: number;
 }
 
-export const laneLoads = readOp('runs.lanes', function* (tx, args: { workspaceId: string }): OpSteps<LaneLoad[]> {
-  const rows = yield* tx.all(laneCounts, args);
-  return rows.map(({ name, slots, queued: waiting, active }) => ({ name, slots, queued: Number(waiting ?? 0), active: Number(active ?? 0) }));
-});
+export const laneLoads = readOp(
+  'runs.lanes',
+  function* (tx, args: { workspaceId: string }): OpSteps<LaneLoad[]> {
+    const rows = yield* tx.all(laneCounts, args);
+    return rows.map(({ name, slots, queued: inQueue, active }) => ({ name, slots, queued: Number(inQueue ?? 0), active: Number(active ?? 0) }));
+  },
+  { worker: true },
+);
 
 interface LaneLimits {
   readonly workspaceId: string;

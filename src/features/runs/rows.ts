@@ -67,6 +67,6 @@ export function viewRun(run: RunTable): RunView {
     depth: run.depth,
     role: run.role,
     jobId: run.job_id,
-    wait: run.state === 'waiting' && run.wait !== null ? { ...(JSON.parse(run.wait) as Wait), since: run.wait_since ?? run.queued_at } : null, // written by suspendRun
+    wait: run.state === 'waiting' && run.wait !== null ? (JSON.parse(run.wait) as Wait) : null, // written by suspendRun
   };
 }

@@ -9,7 +9,7 @@ import { type MethodContext, method } from '../../ports/method.ts';
 import type { Store } from '../../ports/store.ts';
 import type { SessionTable } from '../../ports/tables.ts';
 import { getSession, getSessionById, listSessions, readLatestEntries, type SessionGist, sessionGist } from './ops.ts';
-import { sessionRow, settingsOf, toMessage } from './views.ts';
+import { sessionRow, settingsOf, toMessage, withinBytes } from './views.ts';
 
 const MAX_HISTORY_BYTES = 6 * 1024 * 1024;
 const MINUTE_MS = 60_000;
@@ -165,7 +165,7 @@ export async function answerHistory(
   return {
     sessionKey: written,
     ...(session && { sessionId: session.id }),
-    messages: withinBytes(entries.map(toMessage)),
+    messages: withinBytes(entries.map(toMessage), MAX_HISTORY_BYTES),
     thinkingLevel: (session && settingsOf(session).thinkingLevel) ?? 'off',
   };
 }
@@ -174,16 +174,4 @@ export async function answerHistory(
 export function resolveKey({ gateway }: Pick<MethodContext, 'gateway'>, sessionKey: string, agentId?: string): string {
   const { config } = gateway.config();
   return canonicalSessionKey(sessionKey, { defaultAgentId: agentId ?? defaultAgentId(config), mainKey: config.session.mainKey });
-}
-
-/** The newest messages that fit the limit of one answer. */
-function withinBytes(messages: readonly Readonly<Record<string, unknown>>[]): readonly Readonly<Record<string, unknown>>[] {
-  let bytes = 0;
-  let first = messages.length;
-  while (first > 0) {
-    bytes += JSON.stringify(messages[first - 1]).length;
-    if (bytes > MAX_HISTORY_BYTES) break;
-    first -= 1;
-  }
-  return messages.slice(first);
 }

@@ -59,6 +59,15 @@ const entriesAfter = statement<{ sessionId: string; after: number; limit: number
 const latestEntries = statement<{ sessionId: string; limit: number }>()((db, p) =>
   db.selectFrom('entry').selectAll().where('session_id', '=', p.sessionId).orderBy('seq', 'desc').limit(p.limit),
 );
+const matchingEntries = statement<{ sessionId: string; pattern: string; limit: number }>()((db, p) =>
+  db
+    .selectFrom('entry')
+    .selectAll()
+    .where('session_id', '=', p.sessionId)
+    .where(sql<boolean>`lower(body) like ${p.pattern} escape '!'`)
+    .orderBy('seq', 'desc')
+    .limit(p.limit),
+);
 const recentSessions = statement<SessionFilter & { workspaceId: string; since: number; limit: number }>()((db, p) =>
   db
     .selectFrom('session')
@@ -119,6 +128,24 @@ const insertHeir = statement<SessionTable>()((db, p) =>
   }),
 );
 
+const labelHolder = statement<{ workspaceId: string; label: string }>()((db, p) =>
+  db.selectFrom('session').select(['id', 'key']).where('workspace_id', '=', p.workspaceId).where('label', '=', p.label).where('archived_at', 'is', null),
+);
+const setNames = statement<{ id: string; label: string | null; spawnedBy: string | null }>()((db, p) =>
+  db.updateTable('session').set({ label: p.label, spawned_by: p.spawnedBy }).where('id', '=', p.id),
+);
+
+/** The live session that has a label. */
+export function* sessionWithLabel(tx: Tx, named: { workspaceId: string; label: string }): OpSteps<{ id: string; key: string } | undefined> {
+  return yield* tx.one(labelHolder, named);
+}
+
+/** Says what a new session is called and who started it. A label that another session has is left out. */
+export function* nameSession(tx: Tx, session: SessionTable, { label, spawnedBy }: { label: string | null; spawnedBy: string | null }): OpSteps<void> {
+  const free = label !== null && !(yield* sessionWithLabel(tx, { workspaceId: session.workspace_id, label }));
+  yield* tx.run(setNames, { id: session.id, label: free ? label : null, spawnedBy });
+}
+
 /** Its key is free again; the transcript stays readable by the session's id. */
 export function* archiveSession(tx: Tx, { id }: SessionTable): OpSteps<void> {
   yield* tx.run(archiveRow, { id, now: tx.now });
@@ -152,14 +179,22 @@ export function* appendEntries(tx: Tx, sessionId: string, runId: string | null, 
   return first;
 }
 
-export const getSession = readOp('sessions.get', function* (tx, args: SessionKey): OpSteps<SessionTable | null> {
-  return (yield* tx.one(byKey, args)) ?? null;
-});
+export const getSession = readOp(
+  'sessions.get',
+  function* (tx, args: SessionKey): OpSteps<SessionTable | null> {
+    return (yield* tx.one(byKey, args)) ?? null;
+  },
+  { worker: true },
+);
 
 /** Also one that was reset or deleted since. */
-export const getSessionById = readOp('sessions.byId', function* (tx, args: { workspaceId: string; id: string }): OpSteps<SessionTable | null> {
-  return (yield* tx.one(byId, args)) ?? null;
-});
+export const getSessionById = readOp(
+  'sessions.byId',
+  function* (tx, args: { workspaceId: string; id: string }): OpSteps<SessionTable | null> {
+    return (yield* tx.one(byId, args)) ?? null;
+  },
+  { worker: true },
+);
 
 /** Null leaves a condition out. */
 export interface SessionFilter {
@@ -184,6 +219,7 @@ export const listSessions = readOp(
     const counted = yield* tx.one(countSessions, { workspaceId: args.workspaceId });
     return { total: Number(counted?.count ?? 0), rows };
   },
+  { worker: true },
 );
 
 function likePattern(text: string): string {
@@ -202,15 +238,27 @@ export const readEntries = readOp(
 );
 
 /** The latest entries of a session, oldest first. */
-export const readLatestEntries = readOp('sessions.latest', function* (tx, { workspaceId, key, limit }: SessionKey & { limit: number }): OpSteps<{
-  session: SessionTable | null;
-  entries: Entry[];
-}> {
-  const session = yield* tx.one(byKey, { workspaceId, key });
-  if (!session) return { session: null, entries: [] };
-  const rows = yield* tx.all(latestEntries, { sessionId: session.id, limit });
-  return { session, entries: rows.reverse().map(toEntry) };
-});
+export const readLatestEntries = readOp(
+  'sessions.latest',
+  function* (tx, { workspaceId, key, limit }: SessionKey & { limit: number }): OpSteps<{ session: SessionTable | null; entries: Entry[] }> {
+    const session = yield* tx.one(byKey, { workspaceId, key });
+    if (!session) return { session: null, entries: [] };
+    const rows = yield* tx.all(latestEntries, { sessionId: session.id, limit });
+    return { session, entries: rows.reverse().map(toEntry) };
+  },
+  { worker: true },
+);
+
+/** The latest entries of a session that contain a text, oldest first: also those the model is no longer shown. */
+export const searchEntries = readOp(
+  'sessions.search',
+  function* (tx, { workspaceId, key, text, limit }: SessionKey & { text: string; limit: number }): OpSteps<Entry[]> {
+    const session = yield* tx.one(byKey, { workspaceId, key });
+    if (!session) return [];
+    return (yield* tx.all(matchingEntries, { sessionId: session.id, pattern: likePattern(text), limit })).reverse().map(toEntry);
+  },
+  { worker: true },
+);
 
 /** What a session began with and what was said last, for lists of sessions. */
 export const sessionGist = readOp('sessions.gist', function* (tx, { ids }: { ids: readonly string[] }): OpSteps<SessionGist[]> {

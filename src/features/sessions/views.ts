@@ -84,3 +84,15 @@ export function toMessage({ body, at }: Entry): Readonly<Record<string, unknown>
       };
   }
 }
+
+/** The newest messages that fit the limit of one answer. */
+export function withinBytes(messages: readonly Readonly<Record<string, unknown>>[], limit: number): readonly Readonly<Record<string, unknown>>[] {
+  let bytes = 0;
+  let first = messages.length;
+  while (first > 0) {
+    bytes += JSON.stringify(messages[first - 1]).length;
+    if (bytes > limit) break;
+    first -= 1;
+  }
+  return messages.slice(first);
+}

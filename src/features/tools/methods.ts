@@ -40,7 +40,7 @@ export async function invoke(context: MethodContext, { tool, action, args = {}, 
   const { config } = gateway.config();
   const key = resolveKey(context, sessionKey ?? 'main');
   const agentId = agentIdOf(key) ?? defaultAgentId(config);
-  if (!isToolAllowed(config, agentId, tool)) throw fault('tool.unknown', { tool });
+  if (!isToolAllowed(config, { agentId, sessionKey: key, depth: 0 }, tool)) throw fault('tool.unknown', { tool });
   const { run } = await store.call(submitRun, {
     workspaceId,
     actor: principal.actor,

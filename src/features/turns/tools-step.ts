@@ -2,15 +2,21 @@
 
 import { INTERRUPTED, type ToolOutcome, type ToolWait } from '../../domain/tool.ts';
 import type { ToolCall, ToolResultEntry } from '../../domain/transcript.ts';
+import type { Wait } from '../../domain/wait.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { messageOf } from '../../kit/fault.ts';
 import type { Observation } from '../../kit/metrics.ts';
 import type { Scrub } from '../../kit/scrub.ts';
 import type { Tool, ToolContext } from '../../ports/tool.ts';
 
+/** Where tools run, before it is said which call they run for. */
+export interface StepContext extends Omit<ToolContext, 'callId' | 'waitingSince'> {
+  readonly stoodStill: Pick<Wait, 'calls' | 'since'> | null;
+}
+
 export interface ToolsWorld {
   readonly tools: readonly Tool[];
-  readonly context: Omit<ToolContext, 'callId'>;
+  readonly context: StepContext;
   readonly clock: Clock;
   readonly scrub: Scrub;
   readonly observe: (observation: Observation) => void;
@@ -66,12 +72,12 @@ async function runCall(world: ToolsWorld, call: ToolCall): Promise<ToolWait | un
 }
 
 /** Calls the tool; what it throws is an outcome too. */
-export async function runTool(tool: Tool | undefined, call: ToolCall, context: Omit<ToolContext, 'callId'>): Promise<ToolOutcome> {
+export async function runTool(tool: Tool | undefined, call: ToolCall, { stoodStill, ...context }: StepContext): Promise<ToolOutcome> {
   if (!tool) return { text: `Tool ${call.name} not found`, isError: true };
   if (typeof call.input['_invalid'] === 'string')
     return { text: `The input of ${call.name} was not a JSON object. Call it again with valid input.`, isError: true };
   try {
-    return await tool.run(call.input, { ...context, callId: call.id });
+    return await tool.run(call.input, { ...context, callId: call.id, ...(stoodStill?.calls.includes(call.id) && { waitingSince: stoodStill.since }) });
   } catch (error) {
     context.log.warn({ tool: call.name, error: messageOf(error) }, 'a tool failed unexpectedly');
     return { text: `${call.name} failed: ${messageOf(error)}`, isError: true };

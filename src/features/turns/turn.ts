@@ -7,7 +7,7 @@ import type { RunOutcome, TerminalState } from '../../domain/run.ts';
 import { type AssistantEntry, addUsage, type EntryBody, type EntryUsage, NO_USAGE, openCalls, type ToolCall } from '../../domain/transcript.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
 import type { Scrub } from '../../kit/scrub.ts';
-import type { Tool, ToolContext } from '../../ports/tool.ts';
+import type { Tool } from '../../ports/tool.ts';
 import type { TurnAssignment } from '../runs/claim.ts';
 import { finishRun, recordStep, releaseRun, suspendRun } from '../runs/lease-ops.ts';
 import { readEntries } from '../sessions/ops.ts';
@@ -16,14 +16,14 @@ import { durably } from './durably.ts';
 import { createHistory, estimateTokens, type History } from './history.ts';
 import type { HistoryView } from './history-cache.ts';
 import { buildSystemPrompt, type PromptFacts } from './prompt.ts';
-import { runCalls, type StepWait, settleOpenCalls, type ToolsWorld } from './tools-step.ts';
+import { runCalls, type StepContext, type StepWait, settleOpenCalls, type ToolsWorld } from './tools-step.ts';
 
 /** Why a turn is stopped from outside. */
 export type StopReason = 'abort' | 'timeout' | 'drain' | 'stale';
 
 export interface TurnWorld extends ModelWorld {
   readonly tools: readonly Tool[];
-  readonly context: Omit<ToolContext, 'callId'>;
+  readonly context: StepContext;
   readonly scrub: Scrub;
   readonly host: string;
   readonly readFile: PromptFacts['readFile'];
@@ -103,9 +103,10 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
       const { waits, calls: open } = step;
       const [only] = waits;
       const together = { for: only?.for ?? 'children', on: waits.flatMap(({ on }) => on), all: waits.length === 1 && only?.all === true } as const;
+      const since = run.stoodStill?.calls.some((id) => open.includes(id)) ? run.stoodStill.since : world.clock.now();
       const until = Math.min(...waits.map((wait) => wait.until));
       keep();
-      if (await durably(store, suspendRun, { ...held, wait: { ...together, until, calls: open } }, signal)) throw new StandsStill();
+      if (await durably(store, suspendRun, { ...held, wait: { ...together, since, until, calls: open } }, signal)) throw new StandsStill();
       step = await runCalls(
         toolsWorld,
         calls.filter(({ id }) => open.includes(id)),
@@ -139,7 +140,7 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
       usage = earlier.reduce(addUsage, usage);
       steps = earlier.length;
       const open = openCalls(recent);
-      await standStill(toolsWorld, open, await settleOpenCalls(toolsWorld, open, run.notBegun), keep);
+      await standStill(toolsWorld, open, await settleOpenCalls(toolsWorld, open, run.stoodStill?.calls ?? []), keep);
     }
     while (steps < MAX_STEPS) {
       signal.throwIfAborted();

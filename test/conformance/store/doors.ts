@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { type EntryBody, NO_USAGE } from '../../../src/domain/transcript.ts';
-import { expireApprovals, getApproval, requestApproval, resolveApproval } from '../../../src/features/approvals/ops.ts';
+import { getApproval, requestApproval } from '../../../src/features/approvals/ops.ts';
 import { carryOutCommand, compactSession, deleteSession, injectMessage, patchSession, resetSession } from '../../../src/features/chat/ops.ts';
+import { expireApprovals, resolveApproval } from '../../../src/features/decisions/ops.ts';
 import { decidePairing, getDeviceGrant, listDevices, pairDevice, requestPairing, revokeToken, rotateToken } from '../../../src/features/devices/ops.ts';
 import { lastHeartbeatEnd, wakeSession } from '../../../src/features/heartbeats/ops.ts';
 import { claimRuns, type TurnAssignment } from '../../../src/features/runs/claim.ts';

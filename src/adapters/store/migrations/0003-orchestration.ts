@@ -26,6 +26,7 @@ export const orchestration = {
     `CREATE INDEX run_tree_queue ON run (workspace_id, lane, root_id, fair_tag) WHERE state = 'queued'`,
     `CREATE INDEX run_waiting ON run (workspace_id, wait_until) WHERE state = 'waiting'`,
     `CREATE INDEX run_children ON run (parent_id) WHERE parent_id IS NOT NULL`,
+    `CREATE INDEX run_tree ON run (root_id, queued_at) WHERE parent_id IS NOT NULL`,
     `CREATE INDEX run_collected ON run (collected_by) WHERE collected_by IS NOT NULL`,
     `ALTER TABLE lane ADD COLUMN fair_clock BIGINT NOT NULL DEFAULT 0`,
     `ALTER TABLE lane ADD COLUMN longest_queue BIGINT NOT NULL DEFAULT 10000`,

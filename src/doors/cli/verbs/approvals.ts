@@ -24,7 +24,7 @@ interface Snapshot {
 interface Question {
   readonly id: string;
   readonly state: string;
-  readonly request: { readonly command?: string };
+  readonly request: { readonly command?: string; readonly task?: string; readonly question?: string };
   readonly decision: string | null;
   readonly createdAt: number;
 }
@@ -44,15 +44,17 @@ export function addApprovalVerbs(program: Command, { world, withGateway, print }
       id,
       decision ?? state,
       age(world.now() - createdAt),
-      request.command ?? '',
+      (request.command ?? request.question ?? request.task ?? '').replace(/\s+/g, ' ').slice(0, 80),
     ]);
-    world.out(rows.length > 0 ? table(['id', 'state', 'asked', 'command'], rows) : 'No questions.\n');
+    world.out(rows.length > 0 ? table(['id', 'state', 'asked', 'about'], rows) : 'No questions.\n');
   });
-  verb('resolve <id> <decision>', 'Answer a question: allow-once, allow-always or deny').action(async (id: string, decision: string, flags: Flags) => {
-    await withGateway(flags, (client) => client.call('exec.approval.resolve', { id, decision }));
-    if (flags.json) print({ ok: true, id, decision });
-    else world.out(`${id}: ${decision}\n`);
-  });
+  verb('resolve <id> <decision>', 'Answer a question: grant or refuse; for a command also allow-once, allow-always or deny').action(
+    async (id: string, decision: string, flags: Flags) => {
+      await withGateway(flags, (client) => client.call('approvals.resolve', { id, decision }));
+      if (flags.json) print({ ok: true, id, decision });
+      else world.out(`${id}: ${decision}\n`);
+    },
+  );
 
   ofHost(verb('get', 'The file of standing permissions')).action(async (flags: Flags) => {
     here(flags);

@@ -5,7 +5,8 @@ import { type Approval, EXEC_DECISIONS } from '../../domain/approval.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { newUuid } from '../../kit/id.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
-import { getApproval, listApprovals, requestApproval, resolveApproval } from './ops.ts';
+import { getApproval, listApprovals, requestApproval } from '../approvals/ops.ts';
+import { resolveApproval } from './ops.ts';
 
 const text = z.string().max(20_000);
 const optional = text.nullable().optional();
@@ -56,6 +57,20 @@ export const execApprovalResolve = method({
     if (!known) throw fault('request.refused', { reason: 'invalid decision' });
     await store.call(resolveApproval, { workspaceId, id, decision: known, actor: principal.actor });
     return { ok: true };
+  },
+});
+
+const WORDS = { grant: 'allow-once', refuse: 'deny' } as const;
+
+export const approvalsResolve = method({
+  name: 'approvals.resolve',
+  scope: 'operator.approvals',
+  about: 'Answers an open question of any kind: grant or refuse; for a command also allow-always.',
+  input: z.strictObject({ id: z.string().min(1), decision: z.enum(['grant', 'refuse', ...EXEC_DECISIONS]) }),
+  output: z.object({ approval: z.custom<Approval>() }),
+  run: async ({ store, workspaceId, principal }, { id, decision }) => {
+    const known = decision === 'grant' || decision === 'refuse' ? WORDS[decision] : decision;
+    return { approval: await store.call(resolveApproval, { workspaceId, id, decision: known, actor: principal.actor }) };
   },
 });
 

@@ -1,0 +1,19 @@
+// The list of the agents' tools whose work is in the store.
+
+import type { Tool } from '../../ports/tool.ts';
+import { createSendTool } from './send.ts';
+import { createAgentsListTool, createHistoryTool, createSessionsListTool, createStatusTool } from './sessions.ts';
+import { createAwaitTool, createSpawnTool } from './spawn.ts';
+import type { AgentToolWorld } from './world.ts';
+
+export function createAgentTools(world: AgentToolWorld): readonly Tool[] {
+  return [
+    createSpawnTool(world),
+    createAwaitTool(world),
+    createSessionsListTool(world),
+    createHistoryTool(world),
+    createSendTool(world),
+    createStatusTool(world),
+    createAgentsListTool(world),
+  ];
+}

@@ -1,0 +1,25 @@
+// What the agents' tools share whose work is in the store, and how they answer.
+
+import type { Config } from '../../domain/config.ts';
+import type { ToolOutcome } from '../../domain/tool.ts';
+import type { Clock } from '../../kit/clock.ts';
+import { messageOf } from '../../kit/fault.ts';
+import type { Store } from '../../ports/store.ts';
+
+export interface AgentToolWorld {
+  readonly store: Store;
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly version: string;
+}
+
+/** An answer as JSON text, as existing agents know it. */
+export function answer(value: Readonly<Record<string, unknown>>): ToolOutcome {
+  return { text: JSON.stringify(value, null, 2), isError: false, details: value };
+}
+
+/** A refusal that the model can act on; anything else goes on as an error. */
+export function refuse(error: unknown, expected: boolean): ToolOutcome {
+  if (!expected) throw error;
+  return answer({ status: 'error', error: messageOf(error) });
+}
