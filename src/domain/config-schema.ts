@@ -200,9 +200,10 @@ export const ConfigSchema = section({
     section({
       queue: withDefaults(
         section({
-          mode: QueueMode.default('collect').describe(
-            'Messages that come while the agent is busy. collect: answered together. followup: one by one. interrupt: stop and take the new one. steer and steer-backlog behave as followup for now.',
+          mode: QueueMode.optional().describe(
+            'Messages that come while the agent is busy. collect: answered together. followup: one by one. interrupt: stop and take the new one. steer and steer-backlog behave as followup for now. Left out: collect in channels, followup in web chat and terminal, whose clients look for an answer to each message.',
           ),
+          byChannel: z.record(z.string(), QueueMode).optional().describe('The same by channel, as { webchat: "collect" }.'),
           debounceMs: z.int().min(0).default(1000).describe('How long to wait for more before collected messages are answered.'),
           cap: count.default(20).describe('Messages that may wait for one session.'),
           drop: z

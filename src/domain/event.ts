@@ -35,6 +35,8 @@ export interface RunEnded {
   readonly startedAt?: number;
   /** Key of the run that answered this message together with its own. */
   readonly collectedBy?: string;
+  /** Keys of the messages that were answered together with its own. */
+  readonly collected?: readonly string[];
   readonly jobId?: string;
 }
 

@@ -1,6 +1,7 @@
 // What a session is set to by its owner: levels, policies, hosts. Unset keys follow the configuration.
 
 import { z } from 'zod';
+import { QUEUE_MODES } from './queue-mode.ts';
 
 const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) => z.enum(values);
 
@@ -16,6 +17,10 @@ export const SessionSettings = z.object({
   execNode: z.string().min(1).optional(),
   sendPolicy: oneOf('allow', 'deny').optional(),
   groupActivation: oneOf('mention', 'always').optional(),
+  queueMode: oneOf(...QUEUE_MODES).optional(),
+  queueDebounceMs: z.int().min(0).max(600_000).optional(),
+  queueCap: z.int().min(1).max(1000).optional(),
+  queueDrop: oneOf('old', 'new', 'summarize').optional(),
 });
 export type SessionSettings = z.infer<typeof SessionSettings>;
 

@@ -10,7 +10,7 @@ import { lastHeartbeatEnd, wakeSession } from './heartbeats/ops.ts';
 import { listRefusals, noteRefusal } from './models/ops.ts';
 import { claimRuns } from './runs/claim.ts';
 import { finishRun, reapRuns, recordStep, releaseRun, renewLeases, suspendRun } from './runs/lease-ops.ts';
-import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitNested, submitRun } from './runs/ops.ts';
+import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitMessage, submitNested, submitRun } from './runs/ops.ts';
 import { getSession, getSessionById, listSessions, readEntries, readLatestEntries, searchEntries, sessionGist } from './sessions/ops.ts';
 import { pendingSystemEvents } from './sessions/system-events.ts';
 import { getSetting, putSetting } from './settings/ops.ts';
@@ -62,6 +62,7 @@ export const ops: readonly AnyOp[] = [
   laneLoads,
   listRuns,
   setLanes,
+  submitMessage,
   submitNested,
   submitRun,
   getSession,

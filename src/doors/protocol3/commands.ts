@@ -1,6 +1,8 @@
 // Chat commands: lines that begin with a slash and are answered by the gateway, without a model and without a gap in the history.
 
+import { durationMs } from '../../domain/duration.ts';
 import { resolveModel } from '../../domain/model.ts';
+import { QUEUE_MODES, queueFor, queueModeNamed, queueOfChannel } from '../../domain/queue-mode.ts';
 import type { SessionSettings } from '../../domain/session-settings.ts';
 import { SessionSettings as Settings, validWords } from '../../domain/session-settings.ts';
 import type { CommandEffect } from '../../features/chat/ops.ts';
@@ -56,6 +58,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   verbose: level('verboseLevel', 'Verbose'),
   reasoning: level('reasoningLevel', 'Reasoning'),
   elevated: level('elevatedLevel', 'Elevated'),
+  queue: setQueue,
   compact: () => ({
     effect: { kind: 'compact', keep: COMPACT_TO },
     reply: `The model is shown the latest ${COMPACT_TO} entries from now on. Nothing is deleted.`,
@@ -67,6 +70,7 @@ const HELP = [
   '/new or /reset [message]: a fresh session',
   '/model [name | default]: show or choose the model',
   '/think, /verbose, /reasoning, /elevated [level]: show or set a level',
+  '/queue [mode] [debounce:2s cap:20 drop:old]: how messages wait while the agent is busy (default resets)',
   '/compact: show the model only the latest part',
   '/stop: stop what runs',
 ].join('\n');
@@ -77,6 +81,35 @@ export function commandIn(message: string): ((context: MethodContext, key: strin
   const name = word.toLowerCase();
   const command = Object.hasOwn(ALIASES, name) ? COMMANDS[ALIASES[name] ?? ''] : Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   return command && (async (context, key) => command(context, { key, argument: argument.trim() }));
+}
+
+/** `/queue collect debounce:2s cap:25 drop:summarize`, in any order; `default` or `reset` follows the configuration again. */
+async function setQueue(context: MethodContext, { key, argument }: Asked): Promise<CommandAnswer> {
+  const { queue } = context.gateway.config().config.messages;
+  if (argument === '') {
+    const session = await context.store.call(getSession, { workspaceId: context.workspaceId, key });
+    const { mode, debounceMs, cap, drop } = queueFor(queueOfChannel(queue, 'webchat'), session ? settingsOf(session) : {});
+    return { effect: NONE, reply: `Queue: ${mode}, debounce ${debounceMs} ms, cap ${cap}, drop ${drop} (modes: ${QUEUE_MODES.join(', ')})` };
+  }
+  const settings: { -readonly [K in keyof SessionSettings]?: SessionSettings[K] | null } = {};
+  let note = '';
+  for (const word of argument.toLowerCase().split(/\s+/)) {
+    const [name = '', value = ''] = word.split(':');
+    const named = queueModeNamed(name);
+    const fields = { debounce: ['queueDebounceMs', durationMs(value)], cap: ['queueCap', Number(value)], drop: ['queueDrop', value] } as const;
+    const field = Object.hasOwn(fields, name) ? fields[name as keyof typeof fields] : undefined;
+    if (name === 'default' || name === 'reset') Object.assign(settings, { queueMode: null, queueDebounceMs: null, queueCap: null, queueDrop: null });
+    else if (named) {
+      settings.queueMode = named.mode;
+      if (!named.exact) note = ` ("${name}" is not built yet: messages follow one by one)`;
+    } else if (field && Settings.shape[field[0]].safeParse(field[1]).success) Object.assign(settings, { [field[0]]: field[1] });
+    else
+      return {
+        effect: NONE,
+        reply: `"${word}" is not understood: /queue [${QUEUE_MODES.join(' | ')} | default] [debounce:2s] [cap:20] [drop:old|new|summarize]`,
+      };
+  }
+  return { effect: { kind: 'patch', patch: { settings } }, reply: `The queue of this session is set${note}.` };
 }
 
 async function chooseModel(context: MethodContext, { key, argument }: Asked): Promise<CommandAnswer> {

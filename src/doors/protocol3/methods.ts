@@ -112,14 +112,15 @@ export function protocolMethods(events: Pick<RunEvents, 'alias'>): readonly AnyM
         if (answered.rest === undefined) return { runId: idempotencyKey, status: answered.created ? 'started' : 'ok' };
         text = answered.rest;
       }
-      const { run, created } = await submit(context, {
+      const order = {
         message: text,
         sessionKey,
         runKey: idempotencyKey,
         ...(thinking && { thinking }),
         ...(timeoutMs && { timeoutSeconds: timeoutMs / 1000 }),
         ...(attachments && { attachments: toImages(attachments) }),
-      });
+      };
+      const { run, created } = await submit(context, order, { asMessage: true });
       const wasThere = isTerminal(run.state) ? (run.state === 'succeeded' ? 'ok' : 'error') : 'in_flight';
       return { runId: run.runKey, status: created ? 'started' : wasThere };
     },

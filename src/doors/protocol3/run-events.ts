@@ -83,13 +83,16 @@ export function createRunEvents({ broadcast, clock }: { readonly broadcast: Broa
     }
   };
 
-  const end = (runKey: string, sessionKey: string, state: Follow, { run, state: outcome, text, error, stopReason }: RunEnded, at: number) => {
-    if (run === 'command') chat(runKey, sessionKey, state, { state: 'final', message: injectedMessage(text, at) });
+  const end = (runKey: string, sessionKey: string, state: Follow, ended: RunEnded, at: number) => {
+    const { run, state: outcome, text, error, stopReason, collectedBy, collected } = ended;
+    // The answer was shown under the run that collected this message: clients need only hear that this one is over.
+    if (collectedBy !== undefined && outcome === 'succeeded') chat(runKey, sessionKey, state, { state: 'final', collectedBy });
+    else if (run === 'command') chat(runKey, sessionKey, state, { state: 'final', message: injectedMessage(text, at) });
     else if (outcome === 'succeeded') {
       if (text !== state.text)
         agent(runKey, sessionKey, state, 'assistant', { text, delta: text.startsWith(state.text) ? text.slice(state.text.length) : text });
       agent(runKey, sessionKey, state, 'lifecycle', { phase: 'end', endedAt: at });
-      chat(runKey, sessionKey, state, { state: 'final', message: message(text) });
+      chat(runKey, sessionKey, state, { state: 'final', message: message(text), ...(collected && { collected }) });
     } else if (outcome === 'cancelled') {
       agent(runKey, sessionKey, state, 'lifecycle', { phase: 'end', endedAt: at, aborted: true });
       chat(runKey, sessionKey, state, { state: 'aborted', stopReason: stopReason ?? 'rpc', ...(text !== '' && { message: message(text) }) });

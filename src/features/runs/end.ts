@@ -86,6 +86,7 @@ export function* endRun(tx: Tx, run: RunTable, { state, attempt, outcome, actor 
   const awaiting = yield* settleTarget(tx, `run:${run.id}`);
   const { report } = input;
   if (report) yield* reportOutcome(tx, run, outcome, state, report, awaiting);
+  const joined = yield* tx.all(collectedBy, { id: run.id });
   yield* appendRunEvent(tx, run, actor, {
     kind: 'run.ended',
     run: run.kind,
@@ -96,9 +97,10 @@ export function* endRun(tx: Tx, run: RunTable, { state, attempt, outcome, actor 
     ...(error && { error: error.message }),
     ...(run.started_at !== null && { startedAt: run.started_at }),
     ...(collector !== undefined && { collectedBy: collector }),
+    ...(joined.length > 0 && { collected: joined.map(({ client_key }) => client_key) }),
     ...(run.job_id !== null && { jobId: run.job_id }),
   });
-  for (const collected of yield* tx.all(collectedBy, { id: run.id }))
+  for (const collected of joined)
     yield* endRun(tx, collected, { state, attempt: 'done', actor, outcome: { ...outcome, usage: NO_USAGE, steps: 0, collectedBy: run.client_key } });
   if (state !== 'succeeded') yield* stopRuns(tx, yield* tx.all(boundChildren, { parentId: run.id }), actor, 'parent ended');
   if (input.archive && run.session_key !== null) {

@@ -4,13 +4,14 @@ import { z } from 'zod';
 import { agentIds, defaultAgentId } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { laneNamed, PRIORITY } from '../../domain/lane.ts';
+import { queueOfChannel } from '../../domain/queue-mode.ts';
 import type { RunView } from '../../domain/run.ts';
 import { agentIdOf } from '../../domain/session.ts';
 import { newUuid } from '../../kit/id.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
 import { resolveKey } from '../sessions/methods.ts';
 import { getSessionById } from '../sessions/ops.ts';
-import { abortRuns, getRun, listRuns, submitRun } from './ops.ts';
+import { abortRuns, getRun, listRuns, submitMessage, submitRun } from './ops.ts';
 
 const RunAnswer = z.custom<RunView>();
 const MAX_MESSAGE_CHARS = 400_000;
@@ -39,15 +40,15 @@ export const runsSubmit = method({
   run: submit,
 });
 
-/** Resolves agent and session, then queues the run. @throws Fault `agent.*`, `session.*` */
-export async function submit(context: MethodContext, input: z.infer<typeof SubmitInput>) {
+/** Resolves agent and session, then queues the run; `asMessage` waits as the owner wants messages to wait. @throws Fault `agent.*`, `session.*` */
+export async function submit(context: MethodContext, input: z.infer<typeof SubmitInput>, { asMessage = false } = {}) {
   const { config } = context.gateway.config();
   const sessionKey = await keyFor(context, input);
   const agentId = agentIdOf(sessionKey) ?? defaultAgentId(config);
   if (!agentIds(config).includes(agentId)) throw fault('agent.unknown', { agentId });
   if (input.agentId !== undefined && input.agentId !== agentId) throw fault('agent.key_mismatch', { agentId: input.agentId, keyAgentId: agentId });
   const seconds = input.timeoutSeconds || config.agents.defaults.timeoutSeconds;
-  return context.store.call(submitRun, {
+  const request = {
     workspaceId: context.workspaceId,
     actor: context.principal.actor,
     runKey: input.runKey ?? newUuid(),
@@ -63,7 +64,10 @@ export async function submit(context: MethodContext, input: z.infer<typeof Submi
       ...(input.thinking !== undefined && { thinking: input.thinking }),
       ...(input.extraSystemPrompt !== undefined && { extraSystemPrompt: input.extraSystemPrompt }),
     },
-  });
+  };
+  return asMessage
+    ? context.store.call(submitMessage, { ...request, queue: queueOfChannel(config.messages.queue, 'webchat') })
+    : context.store.call(submitRun, request);
 }
 
 async function keyFor(context: MethodContext, { sessionKey, sessionId, agentId }: z.infer<typeof SubmitInput>): Promise<string> {

@@ -1,9 +1,13 @@
 // Asking for runs, looking at them, stopping them.
 
 import { fault } from '../../domain/fault-codes.ts';
+import { type QueueSettings, queueFor } from '../../domain/queue-mode.ts';
 import { isTerminal, type RunView } from '../../domain/run.ts';
+import type { SessionSettings } from '../../domain/session-settings.ts';
 import { type OpSteps, readOp, statement, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
+import { byKey } from '../sessions/ops.ts';
+import { admitMessage } from './collect.ts';
 import { stopRuns } from './end.ts';
 import { enqueueRun, type RunRequest, type Submitted } from './enqueue.ts';
 import { openRunsOfSession, queued, runById, runByKey, running, viewRun } from './rows.ts';
@@ -48,6 +52,23 @@ const laneNames = statement<{ workspaceId: string }>()((db, p) => db.selectFrom(
 /** Queues a run and its session in one step. Asked again with the same key it answers the run there is. */
 export const submitRun = txOp('runs.submit', function* (tx, request: RunRequest): OpSteps<Submitted> {
   return yield* enqueueRun(tx, request);
+});
+
+interface Message extends RunRequest {
+  readonly sessionKey: string;
+  /** How messages wait where the session says nothing else. */
+  readonly queue: QueueSettings;
+}
+
+/** The same for a message of a person to a session that may be busy. @throws Fault `session.queue_full` */
+export const submitMessage = txOp('runs.submitMessage', function* (tx, { queue: defaults, ...request }: Message): OpSteps<Submitted> {
+  const { workspaceId, sessionKey, runKey, actor } = request;
+  if (yield* tx.one(runByKey, { workspaceId, runKey })) return yield* enqueueRun(tx, request);
+  const session = yield* tx.one(byKey, { workspaceId, key: sessionKey });
+  const queue = queueFor(defaults, session ? (JSON.parse(session.settings) as SessionSettings) : {}); // written by patchSession
+  const notBefore = yield* admitMessage(tx, { workspaceId, sessionKey, actor, queue });
+  const input = queue.mode === 'collect' ? { ...request.input, collect: { cap: queue.cap } } : request.input;
+  return yield* enqueueRun(tx, { ...request, input, notBefore });
 });
 
 interface NestedRequest extends Omit<RunRequest, 'kind' | 'lane' | 'parent'> {
