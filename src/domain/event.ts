@@ -40,6 +40,18 @@ export interface RunEnded {
   readonly jobId?: string;
 }
 
+export interface CronEvent {
+  readonly kind: 'cron';
+  readonly jobId: string;
+  readonly action: 'added' | 'updated' | 'removed' | 'started' | 'finished';
+  readonly runAtMs?: number;
+  readonly durationMs?: number;
+  readonly status?: 'ok' | 'error' | 'skipped';
+  readonly error?: string;
+  readonly summary?: string;
+  readonly nextRunAtMs?: number;
+}
+
 export type EventBody =
   | RunQueued
   | RunStarted
@@ -49,6 +61,7 @@ export type EventBody =
   | { readonly kind: 'run.abort_requested'; readonly reason: string }
   | { readonly kind: 'run.waiting'; readonly for: Wait['for']; readonly on: readonly string[] }
   | { readonly kind: 'run.resumed'; readonly by: string }
+  | CronEvent
   | { readonly kind: 'spawn.requested' | 'spawn.decided'; readonly spawn: SpawnFact }
   | { readonly kind: 'device.paired'; readonly deviceId: string }
   | { readonly kind: 'device.token_rotated' | 'device.token_revoked'; readonly deviceId: string; readonly role: string }

@@ -5,6 +5,7 @@ import { agentIdentity, agentsList, modelsList } from './agents/methods.ts';
 import { execApprovalsGet, execApprovalsSet } from './approvals/exec-file.ts';
 import { chatInject, sessionsCompact, sessionsDelete, sessionsPatch, sessionsReset } from './chat/methods.ts';
 import { configApply, configEdit, configGet, configHistory, configPatch, configSchema, configSet, configUndo } from './config/methods.ts';
+import { cronAdd, cronList, cronRemove, cronRun, cronRuns, cronStatus, cronUpdate } from './cron/methods.ts';
 import { approvalsList, approvalsResolve, execApprovalRequest, execApprovalResolve } from './decisions/methods.ts';
 import { devicePairApprove, devicePairList, devicePairReject, deviceTokenRevoke, deviceTokenRotate } from './devices/methods.ts';
 import { eventsSinceMethod } from './events/methods.ts';
@@ -41,6 +42,13 @@ export const methods: readonly AnyMethod[] = [
   execApprovalsGet,
   execApprovalsSet,
   approvalsList,
+  cronList,
+  cronStatus,
+  cronAdd,
+  cronUpdate,
+  cronRemove,
+  cronRun,
+  cronRuns,
   approvalsResolve,
   spawnsRequest,
   spawnsGet,

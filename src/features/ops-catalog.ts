@@ -3,6 +3,7 @@
 import type { AnyOp } from '../ports/store.ts';
 import { getApproval, listApprovals, requestApproval } from './approvals/ops.ts';
 import { carryOutCommand, compactSession, deleteSession, injectMessage, patchSession, resetSession, setModelOverride } from './chat/ops.ts';
+import { cronSlots, getCronJob, listCronJobs, nextCronSlot, putCronJob, removeCronJob, runCronJob, settleCron, tickCron } from './cron/ops.ts';
 import { expireApprovals, resolveApproval } from './decisions/ops.ts';
 import { decidePairing, getDeviceGrant, listDevices, noteTokenUse, pairDevice, requestPairing, revokeToken, rotateToken } from './devices/ops.ts';
 import { eventCursor, eventsSince } from './events/ops.ts';
@@ -35,6 +36,15 @@ export const ops: readonly AnyOp[] = [
   patchSession,
   resetSession,
   setModelOverride,
+  cronSlots,
+  getCronJob,
+  listCronJobs,
+  nextCronSlot,
+  putCronJob,
+  removeCronJob,
+  runCronJob,
+  settleCron,
+  tickCron,
   decidePairing,
   getDeviceGrant,
   listDevices,

@@ -18,10 +18,12 @@ interface FanOutOptions {
   readonly ws: () => WsDoor;
   /** A run (by id) is to be stopped, wherever it runs. */
   readonly onAbort: (runId: string) => void;
+  /** Jobs have changed, or a run of one has ended. */
+  readonly onCron: () => void;
   readonly onAsked: (approval: Approval) => void;
 }
 
-export function createFanOut({ clock, metrics, ws, onAbort, onAsked }: FanOutOptions) {
+export function createFanOut({ clock, metrics, ws, onAbort, onCron, onAsked }: FanOutOptions) {
   const ends = createWaiters<RunEnded>();
   const decisions = createWaiters<Approval>();
   const feed = createRunFeed();
@@ -36,7 +38,9 @@ export function createFanOut({ clock, metrics, ws, onAbort, onAsked }: FanOutOpt
     if (body.kind === 'run.ended') {
       metrics.runsEnded.inc({ state: body.state });
       if (runKey !== null) ends.settled(runKey, body);
-    } else if (body.kind === 'run.abort_requested') onAbort(event.stream.slice('run:'.length));
+      if (body.jobId !== undefined) onCron();
+    } else if (body.kind === 'cron') onCron();
+    else if (body.kind === 'run.abort_requested') onAbort(event.stream.slice('run:'.length));
     else if (body.kind === 'approval.requested') onAsked(body.approval);
     else if (body.kind === 'approval.resolved') decisions.settled(body.approval.id, body.approval);
     else if (body.kind === 'device.token_rotated' || body.kind === 'device.token_revoked')

@@ -3,7 +3,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { watchConfig } from '../adapters/config/watch.ts';
 import { createSandboxPicker, describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
 import { type Config, defaultAgentId, type LoadedConfig } from '../domain/config.ts';
 import type { SealedEvent } from '../domain/event.ts';
@@ -21,6 +20,7 @@ import { standIns } from '../doors/protocol3/stand-ins.ts';
 import { createRpc } from '../doors/rpc.ts';
 import { createWsDoor } from '../doors/ws.ts';
 import { methods } from '../features/catalog.ts';
+import { startTicker } from '../features/cron/ticker.ts';
 import { healthBody } from '../features/health/methods.ts';
 import { laneLoads, setLanes } from '../features/runs/ops.ts';
 import { startReaper } from '../features/runs/reaper.ts';
@@ -31,8 +31,10 @@ import { newId } from '../kit/id.ts';
 import { openDailyLog } from '../kit/log.ts';
 import { createMetrics } from '../kit/metrics.ts';
 import { killLeftover, startTimeOf } from '../kit/process-ref.ts';
+import { watchFile } from '../kit/watch-file.ts';
 import type { Gateway } from '../ports/method.ts';
 import { scheduleExpiry } from './approval-expiry.ts';
+import { openCronDoor } from './cron-door.ts';
 import type { Environment } from './environment.ts';
 import { createFanOut } from './fan-out.ts';
 import { createHealthSnapshot } from './health-snapshot.ts';
@@ -81,6 +83,10 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     ws: () => ws,
     onAsked: ({ deadlineAt }) => expiry.at(deadlineAt),
     onAbort: (runId) => pool.abort(runId),
+    onCron: () => {
+      ticker.poke();
+      cronDoor.poke();
+    },
   });
   const onEvents = (events: readonly SealedEvent[]) => {
     health.dirty();
@@ -226,6 +232,9 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     JSON.stringify({ pid: process.pid, pidStarted: startTimeOf(process.pid), port: listening.port, startedAt, version: gateway.version }),
     { mode: 0o600 },
   );
+  const orchestration = { workspaceId: WORKSPACE_ID, store, config: live.config, clock, log };
+  const cronDoor = openCronDoor({ ...orchestration, stateDir });
+  const ticker = startTicker(orchestration);
   const reaper = startReaper({ workspaceId: WORKSPACE_ID, store, clock, log, onHung: pool.kill });
   log.info({ port: listening.port, pid: process.pid, config: live.current().source }, 'gateway ready');
   reportConfig(log, live.current());
@@ -243,7 +252,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
       setTimeout(() => ws.expel(({ bySharedSecret }) => bySharedSecret === true, 'gateway credentials changed'), EXPEL_AFTER_MS); // the one who asked gets an answer first
   };
   live.follow(onConfig, (rejected) => reportConfig(log, rejected));
-  const watch = watchConfig({ path: environment.configPath, look: () => void live.file.refresh() });
+  const watch = watchFile({ path: environment.configPath, look: () => void live.file.refresh() });
 
   const stop = async (reason: string) => {
     ready.stopping = true;
@@ -251,7 +260,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     watch.close();
     expiry.stop();
     ws.close(reason);
-    await reaper.stop();
+    await Promise.all([reaper.stop(), ticker.stop(), cronDoor.stop()]);
     await pool.drain(live.config().gateway.drainSeconds * 1000);
     listening.close();
     ws.terminate();

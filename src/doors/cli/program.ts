@@ -8,6 +8,7 @@ import { addAgentVerb } from './verbs/agent.ts';
 import { addAgentsVerbs } from './verbs/agents.ts';
 import { addApprovalVerbs } from './verbs/approvals.ts';
 import { addConfigVerbs } from './verbs/config.ts';
+import { addCronVerbs } from './verbs/cron.ts';
 import { addDeviceVerbs } from './verbs/devices.ts';
 import { addDoctorVerb } from './verbs/doctor.ts';
 import { addGatewayVerbs } from './verbs/gateway.ts';
@@ -64,6 +65,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addAgentsVerbs(program, context);
   addDeviceVerbs(program, context);
   addApprovalVerbs(program, context);
+  addCronVerbs(program, context);
   addSpawnVerbs(program, context, setExit);
   addSystemVerbs(program, context);
   addDoctorVerb(program, context);

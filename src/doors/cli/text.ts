@@ -2,9 +2,13 @@
 
 const MINUTE_MS = 60_000;
 
+export function span(ms: number): string {
+  if (ms < MINUTE_MS) return `${Math.max(0, Math.round(ms / 1000))}s`;
+  return ms < 60 * MINUTE_MS ? `${Math.round(ms / MINUTE_MS)}m` : `${Math.round(ms / (60 * MINUTE_MS))}h`;
+}
+
 export function age(ms: number): string {
-  if (ms < MINUTE_MS) return `${Math.max(0, Math.round(ms / 1000))}s ago`;
-  return ms < 60 * MINUTE_MS ? `${Math.round(ms / MINUTE_MS)}m ago` : `${Math.round(ms / (60 * MINUTE_MS))}h ago`;
+  return `${span(ms)} ago`;
 }
 
 /** Columns as wide as their widest cell; the head is left out when it is empty. */

@@ -34,6 +34,10 @@ export function noticeOf({ body, at, actor, sessionKey, sealedSeq }: SealedEvent
     case 'setting.changed':
       if (body.name === 'voicewake') return ['voicewake.changed', { triggers: body.value }, { dropIfSlow: true }];
       return body.name === 'talk' ? ['talk.mode', body.value, { dropIfSlow: true }] : undefined;
+    case 'cron': {
+      const { kind: _kind, ...told } = body;
+      return ['cron', told, { dropIfSlow: true }];
+    }
     case 'run.ended': {
       if (body.run !== 'heartbeat') return undefined;
       const { state, text, startedAt = null } = body;

@@ -70,14 +70,6 @@ const empty: readonly AnyMethod[] = [
   reader('tts.providers', 'operator.read', 'Providers of speech. None yet.', () => ({ providers: [], active: null })),
   reader('node.list', 'operator.read', 'Connected devices that take commands. None yet.', ({ clock }) => ({ ts: clock.now(), nodes: [] })),
   reader('node.pair.list', 'operator.pairing', 'Nodes that ask to be paired. None yet.', () => ({ pending: [], paired: [] })),
-  reader('cron.list', 'operator.read', 'Scheduled jobs. None yet.', () => ({ jobs: [] })),
-  reader('cron.status', 'operator.read', 'The scheduler. It is not part of this version yet.', ({ gateway }) => ({
-    enabled: false,
-    storePath: `${gateway.stateDir}/cron/jobs.json`,
-    jobs: 0,
-    nextWakeAtMs: null,
-  })),
-  reader('cron.runs', 'operator.read', 'Runs of a scheduled job. None yet.', () => ({ entries: [] })),
 ];
 
 const refusals: readonly AnyMethod[] = [
@@ -114,7 +106,6 @@ const refusals: readonly AnyMethod[] = [
 ];
 
 const ABSENT: readonly (readonly [scope: Scope, what: string, names: string])[] = [
-  ['operator.admin', 'cron jobs', 'cron.add cron.update cron.remove cron.run'],
   ['operator.admin', 'skills', 'skills.install skills.update'],
   ['operator.write', 'speech providers', 'tts.enable tts.disable tts.convert tts.setProvider'],
   ['operator.pairing', 'nodes', 'node.pair.request node.pair.approve node.pair.reject node.pair.verify'],

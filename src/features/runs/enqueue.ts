@@ -124,6 +124,12 @@ const overBound = statement<{ workspaceId: string; lane: string; bound: number }
     .offset(sql<number>`${p.bound}`),
 );
 
+/** Whether a lane takes one more run of this priority. */
+export function* hasRoom(tx: Tx, { workspaceId, lane, priority }: Pick<RunRequest, 'workspaceId' | 'lane' | 'priority'>): OpSteps<boolean> {
+  const state = yield* tx.one(laneState, { workspaceId, lane });
+  return state === undefined || (yield* tx.one(overBound, { workspaceId, lane, bound: queueBound(priority, state.longest_queue) })) === undefined;
+}
+
 /** Queues a run and its session. Asked again with the same key it answers the run there is. @throws Fault `session.send_blocked`, `lane.full` */
 export function* enqueueRun(tx: Tx, request: RunRequest): OpSteps<Submitted> {
   const { workspaceId, runKey, sessionKey, agentId, lane, priority, kind = 'turn', input, parent, role = null, jobId = null } = request;
@@ -135,7 +141,7 @@ export function* enqueueRun(tx: Tx, request: RunRequest): OpSteps<Submitted> {
   const rootId = parent?.rootId ?? id;
   yield* tx.lock(`lane:${lane}`);
   const state = yield* tx.one(laneState, { workspaceId, lane });
-  if (state && (yield* tx.one(overBound, { workspaceId, lane, bound: queueBound(priority, state.longest_queue) }))) throw fault('lane.full', { lane });
+  if (!(yield* hasRoom(tx, request))) throw fault('lane.full', { lane });
   const latest = parent ? yield* tx.one(latestOfTree, { workspaceId, lane, rootId }) : undefined;
   const run = yield* tx.one(insertRun, {
     ...request,

@@ -73,6 +73,10 @@ export function* tellSystemEvents(tx: Tx, { runId, ...of }: OfSession & { readon
   return [...results, ...(lines.length > 0 ? [lines.join('\n')] : [])].join('\n\n');
 }
 
+export function* hasUntoldEvents(tx: Tx, of: OfSession): OpSteps<boolean> {
+  return (yield* tx.all(untold, { ...of, limit: 1 })).length > 0;
+}
+
 /** The result of a run stands in the transcript of the run that waited for it: nobody has to be told again. */
 export function* markResultTold(tx: Tx, told: { readonly resultOf: string; readonly runId: string }): OpSteps<void> {
   yield* tx.run(resultTold, told);

@@ -1,4 +1,4 @@
-// Notices edits of the configuration file by hand: at once by fs.watch, and every 30 s whatever was missed.
+// Notices that a file was changed: at once by fs.watch, and every 30 s whatever was missed.
 
 import { type FSWatcher, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
@@ -13,7 +13,7 @@ interface WatchOptions {
 const STILL_MS = 100;
 const SWEEP_MS = 30_000;
 
-export function watchConfig({ path, look }: WatchOptions): { readonly close: () => void } {
+export function watchFile({ path, look }: WatchOptions): { readonly close: () => void } {
   let timer: NodeJS.Timeout | undefined;
   let watcher: FSWatcher | undefined;
   const soon = () => {

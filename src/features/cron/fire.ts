@@ -1,0 +1,125 @@
+// What a slot sets going: a turn in a fresh session of the job, or an event for the main one. Asks its checks first.
+
+import { type CronCheck, type CronSpec, jobPriority } from '../../domain/cron.ts';
+import { HEARTBEAT_PROMPT } from '../../domain/heartbeat.ts';
+import { PRIORITY } from '../../domain/lane.ts';
+import type { Report } from '../../domain/run.ts';
+import { localTime } from '../../kit/cron-time.ts';
+import type { OpSteps, Tx } from '../../ports/store.ts';
+import { enqueueRun, hasRoom } from '../runs/enqueue.ts';
+import { openRunsOfSession } from '../runs/rows.ts';
+import { hasUntoldEvents, noteSystemEvent } from '../sessions/system-events.ts';
+import { readSetting } from '../settings/ops.ts';
+
+/** What of the configuration a schedule needs. */
+export interface CronHome {
+  readonly workspaceId: string;
+  readonly defaultAgentId: string;
+  readonly agentIds: readonly string[];
+  readonly mainKey: string;
+  readonly timeoutMs: number;
+  readonly graceMinutes: number;
+  readonly zone: string;
+}
+
+interface Firing {
+  readonly jobId: string;
+  readonly spec: CronSpec;
+  readonly at: number;
+  readonly createdAt: number;
+  /** When the job was looked at before. */
+  readonly since: number;
+  readonly actor: string;
+}
+
+type Fired =
+  | { readonly kind: 'queued'; readonly runId: string; readonly runKey: string; readonly said: string }
+  | { readonly kind: 'told'; readonly said: string }
+  | { readonly kind: 'skipped'; readonly reason: string; readonly said: string };
+
+interface CheckedSession {
+  readonly workspaceId: string;
+  readonly sessionKey: string;
+}
+
+/** The registered checks: code that says whether there is work, at no cost. */
+const CHECKS: Readonly<Record<CronCheck, (tx: Tx, of: CheckedSession) => OpSteps<boolean>>> = {
+  'system-events': hasUntoldEvents,
+  *messages(tx, of) {
+    const open = yield* tx.all(openRunsOfSession, of);
+    return open.some(({ kind, state, user_seq }) => kind === 'turn' && state === 'queued' && user_seq === null);
+  },
+};
+
+const SUMMARY_CHARS = 2000;
+const FULL_CHARS = 8000;
+
+export function* fireSlot(tx: Tx, home: CronHome, firing: Firing): OpSteps<Fired> {
+  const { workspaceId } = home;
+  const { spec } = firing;
+  const agentId = spec.agentId ?? home.defaultAgentId;
+  const skipped = (reason: string): Fired => ({ kind: 'skipped', reason, said: reason });
+  if (!home.agentIds.includes(agentId)) return skipped(`unknown agent id "${agentId}"`);
+  const mainSession = `agent:${agentId}:${home.mainKey}`;
+  const { onlyIf = [] } = spec;
+  if (onlyIf.length > 0) {
+    let work = false;
+    for (const check of onlyIf) work ||= yield* CHECKS[check](tx, { workspaceId, sessionKey: mainSession });
+    if (!work) return skipped(`nothing to do (${onlyIf.join(', ')})`);
+  }
+  return spec.payload.kind === 'systemEvent'
+    ? yield* tellMain(tx, home, firing, agentId, mainSession)
+    : yield* queueTurn(tx, home, firing, agentId, mainSession);
+}
+
+function* tellMain(tx: Tx, { workspaceId, timeoutMs }: CronHome, { jobId, spec, at, actor }: Firing, agentId: string, sessionKey: string): OpSteps<Fired> {
+  const said = spec.payload.kind === 'systemEvent' ? spec.payload.text : '';
+  yield* noteSystemEvent(tx, { workspaceId, sessionKey, text: said });
+  if (spec.wakeMode !== 'now' || (yield* readSetting(tx, { workspaceId, name: 'heartbeats' })) === false) return { kind: 'told', said };
+  const open = yield* tx.all(openRunsOfSession, { workspaceId, sessionKey });
+  if (open.some(({ state, user_seq }) => state === 'queued' && user_seq === null)) return { kind: 'told', said };
+  const place = { kind: 'heartbeat', sessionKey, agentId, lane: 'main', priority: PRIORITY.cron, timeoutMs } as const;
+  if (!(yield* hasRoom(tx, { workspaceId, lane: place.lane, priority: place.priority }))) return { kind: 'told', said };
+  yield* enqueueRun(tx, { ...place, workspaceId, actor, runKey: `cron:${jobId}:${at}`, input: { message: HEARTBEAT_PROMPT }, jobId });
+  return { kind: 'told', said };
+}
+
+function* queueTurn(tx: Tx, home: CronHome, { jobId, spec, at, actor }: Firing, agentId: string, mainSession: string): OpSteps<Fired> {
+  const { payload, isolation = {}, schedule } = spec;
+  if (payload.kind !== 'agentTurn') throw new Error(`job ${jobId} has no turn`);
+  const { workspaceId } = home;
+  const sessionKey = `agent:${agentId}:cron:${jobId}`;
+  const open = yield* tx.all(openRunsOfSession, { workspaceId, sessionKey });
+  const skipped = (reason: string): Fired => ({ kind: 'skipped', reason, said: reason });
+  if (open.some(({ state, user_seq }) => state === 'queued' && user_seq === null)) return skipped('an earlier slot of this job still waits');
+  const priority = jobPriority(spec);
+  if (!(yield* hasRoom(tx, { workspaceId, lane: 'cron', priority }))) return skipped('too much work waits in the lane "cron"');
+  const report: Report = {
+    name: isolation.postToMainPrefix ?? 'Cron',
+    sessionKey: mainSession,
+    agentId,
+    as: 'event',
+    now: spec.wakeMode === 'now',
+    maxChars: isolation.postToMainMode === 'full' ? (isolation.postToMainMaxChars ?? FULL_CHARS) : SUMMARY_CHARS,
+  };
+  const zone = (schedule.kind === 'cron' && schedule.tz) || home.zone;
+  const { run } = yield* enqueueRun(tx, {
+    workspaceId,
+    actor,
+    runKey: `cron:${jobId}:${at}`,
+    kind: 'cron',
+    sessionKey,
+    agentId,
+    lane: 'cron',
+    priority,
+    timeoutMs: payload.timeoutSeconds === undefined ? home.timeoutMs : payload.timeoutSeconds * 1000,
+    input: {
+      message: `[cron:${jobId} ${spec.name}] ${payload.message}\nCurrent time: ${localTime(tx.now, zone)}`,
+      ...(payload.model !== undefined && { model: payload.model }),
+      ...(payload.thinking !== undefined && { thinking: payload.thinking }),
+      report,
+    },
+    jobId,
+  });
+  return { kind: 'queued', runId: run.id, runKey: run.runKey, said: '' };
+}

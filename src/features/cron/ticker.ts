@@ -1,0 +1,32 @@
+// The room's loop: decides slots when they are due. Its clock is a timer; what is due is told by the store.
+
+import type { Config } from '../../domain/config.ts';
+import type { Clock } from '../../kit/clock.ts';
+import type { Log } from '../../kit/log.ts';
+import { type Loop, startLoop } from '../../kit/loop.ts';
+import type { Store } from '../../ports/store.ts';
+import { cronHome } from './methods.ts';
+import { settleCron, tickCron } from './ops.ts';
+
+interface TickerOptions {
+  readonly workspaceId: string;
+  readonly store: Store;
+  readonly config: () => Config;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A clock that was set, or a machine that slept, is noticed within this time. */
+const LONGEST_WAIT_MS = 30_000;
+
+/** Poke it when jobs have changed or a run of one has ended. */
+export function startTicker({ workspaceId, store, config, clock, log }: TickerOptions): Loop {
+  const run = async () => {
+    if (!config().cron.enabled) return LONGEST_WAIT_MS;
+    await store.call(settleCron, { workspaceId });
+    const { decided, nextAt } = await store.call(tickCron, cronHome(config(), workspaceId));
+    if (decided > 0) log.debug({ slots: decided }, 'slots of cron jobs were decided');
+    return nextAt === null ? LONGEST_WAIT_MS : Math.max(0, Math.min(LONGEST_WAIT_MS, nextAt - clock.now()));
+  };
+  return startLoop({ name: 'cron', everyMs: LONGEST_WAIT_MS, run, clock, log });
+}

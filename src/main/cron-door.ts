@@ -1,0 +1,106 @@
+// Keeps cron/jobs.json and the jobs in step: imports it at the first start, reads hand edits, writes the view, keeps a broken file aside.
+
+import { mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../domain/config.ts';
+import { normaliseJob } from '../domain/cron.ts';
+import { editsIn, type JobsFile, parseJobsFile, renderJobsFile } from '../features/cron/file-sync.ts';
+import { readJob } from '../features/cron/methods.ts';
+import { listCronJobs, putCronJob, removeCronJob } from '../features/cron/ops.ts';
+import { getSetting, putSetting } from '../features/settings/ops.ts';
+import type { Clock } from '../kit/clock.ts';
+import { errorCode, isFault, messageOf } from '../kit/fault.ts';
+import { newUuid } from '../kit/id.ts';
+import type { Log } from '../kit/log.ts';
+import { startLoop } from '../kit/loop.ts';
+import { watchFile } from '../kit/watch-file.ts';
+import { writeWhole } from '../kit/write-whole.ts';
+import type { Store } from '../ports/store.ts';
+
+interface CronDoorOptions {
+  readonly workspaceId: string;
+  readonly stateDir: string;
+  readonly store: Store;
+  readonly config: () => Config;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const EMPTY: JobsFile = { version: 1, jobs: [] };
+const LOOK_EVERY_MS = 30_000;
+const ACTOR = 'file:cron/jobs.json';
+
+export function openCronDoor({ workspaceId, stateDir, store, config, clock, log }: CronDoorOptions) {
+  const path = join(stateDir, 'cron', 'jobs.json');
+  mkdirSync(join(stateDir, 'cron'), { recursive: true, mode: 0o700 });
+  /** The text both sides agreed on last. */
+  let agreed: string | undefined;
+
+  const read = (): string | undefined => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  };
+
+  const takeEdits = async (file: JobsFile): Promise<void> => {
+    const before = new Set((await store.call(getSetting, { workspaceId, name: 'cronFile' })) as string[] | null); // written below
+    const jobs = await store.call(listCronJobs, { workspaceId });
+    const { put, removed } = editsIn(file, jobs, before);
+    for (const entry of put) await takeJob(entry, before.size === 0);
+    for (const name of removed) await store.call(removeCronJob, { workspaceId, name, actor: ACTOR });
+    if (put.length + removed.length > 0) log.info({ put: put.length, removed: removed.length }, 'cron/jobs.json was edited; the jobs follow it');
+  };
+
+  /** A job that cannot run stays in the file as it is, and is said. */
+  const takeJob = async (entry: Readonly<Record<string, unknown>>, isImport: boolean): Promise<void> => {
+    const id = String(entry['id']);
+    const { lastRunAtMs } = (entry['state'] ?? {}) as { lastRunAtMs?: unknown }; // only a number is taken
+    const cursor = isImport && typeof lastRunAtMs === 'number' ? lastRunAtMs : undefined;
+    try {
+      const spec = readJob(normaliseJob(entry), config(), clock.now());
+      const createdAt = typeof entry['createdAtMs'] === 'number' ? entry['createdAtMs'] : undefined;
+      await store.call(putCronJob, { workspaceId, actor: ACTOR, id, spec, restart: false, cursor, createdAt });
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      log.warn({ job: entry['name'] ?? id, problem: error.message }, 'a job in cron/jobs.json cannot be taken; it stays in the file');
+    }
+  };
+
+  const step = async (): Promise<undefined> => {
+    let text = read();
+    let file = EMPTY;
+    if (text !== undefined) {
+      try {
+        file = parseJobsFile(text, newUuid);
+        if (text !== agreed) await takeEdits(file);
+      } catch (error) {
+        if (isFault(error)) throw error;
+        const aside = `${path}.broken-${clock.now()}`;
+        renameSync(path, aside);
+        log.error({ kept: aside, problem: messageOf(error) }, 'cron/jobs.json cannot be read; it is kept aside, and the jobs stay as they were');
+        text = undefined;
+      }
+    }
+    const jobs = await store.call(listCronJobs, { workspaceId });
+    if (text === undefined && jobs.length === 0) return;
+    const ids = jobs.map(({ id }) => id);
+    const known = (await store.call(getSetting, { workspaceId, name: 'cronFile' })) as string[] | null; // written below
+    const next = renderJobsFile(file, jobs, new Set(known?.filter((id) => !ids.includes(id))));
+    if (read() !== text) return loop.poke() as undefined; // edited meanwhile: that goes first
+    if (next !== text) writeWhole(path, next);
+    agreed = next;
+    if (JSON.stringify(known) !== JSON.stringify(ids)) await store.call(putSetting, { workspaceId, name: 'cronFile', value: ids, actor: ACTOR });
+  };
+  const loop = startLoop({ name: 'cron-file', everyMs: LOOK_EVERY_MS, run: step, clock, log });
+  const watch = watchFile({ path, look: loop.poke });
+  return {
+    poke: loop.poke,
+    stop: async () => {
+      watch.close();
+      await loop.stop();
+    },
+  };
+}
