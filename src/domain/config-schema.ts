@@ -245,7 +245,7 @@ export const ConfigSchema = section({
       roles: z.record(z.string(), Money).default({}).describe('By role, each day.'),
       jobs: z.record(z.string(), Money).default({}).describe('By cron job (id or name), each day.'),
       warnAt: z.number().min(0).max(1).default(0.8).describe('Part of a budget at which a warning is given.'),
-      askForHours: z.number().min(0.01).default(24).describe('How long a run waits for an answer when its budget is used up. Then it is cancelled.'),
+      askForHours: z.number().min(0.001).default(24).describe('How long a run waits for an answer when its budget is used up. Then it is cancelled.'),
     }),
   ),
   hooks: withDefaults(

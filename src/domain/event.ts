@@ -62,6 +62,8 @@ export type EventBody =
   | { readonly kind: 'run.waiting'; readonly for: Wait['for']; readonly on: readonly string[] }
   | { readonly kind: 'run.resumed'; readonly by: string }
   | CronEvent
+  | { readonly kind: 'budget.warned'; readonly scope: string; readonly spentUsd: number; readonly limitUsd: number }
+  | { readonly kind: 'budget.funded'; readonly scope: string; readonly usd: number }
   | { readonly kind: 'spawn.requested' | 'spawn.decided'; readonly spawn: SpawnFact }
   | { readonly kind: 'device.paired'; readonly deviceId: string }
   | { readonly kind: 'device.token_rotated' | 'device.token_revoked'; readonly deviceId: string; readonly role: string }

@@ -74,6 +74,18 @@ export function priceOf({ provider, model }: ModelRef, config: Config): Price | 
   return PRICES.find(([name]) => name.test(`${provider}/${model}`))?.[1] ?? null;
 }
 
+/** What a model costs at most: its price, or, when nobody stated one, the highest of those that are known. Null for a free one. */
+export function worstPriceOf(ref: ModelRef, config: Config): Price | null {
+  const known = priceOf(ref, config);
+  const price = known ?? highestPrice(config);
+  return price.input + price.output + price.cacheRead + price.cacheWrite === 0 ? null : price;
+}
+
+function highestPrice(config: Config): Price {
+  const stated = Object.values(config.models.providers).flatMap(({ models = [] }) => models.flatMap(({ cost }) => (cost ? [{ ...FREE, ...cost }] : [])));
+  return [...PRICES.map(([, price]) => price), ...stated].reduce((highest, price) => (price.output > highest.output ? price : highest));
+}
+
 /** Tokens that a request to the model may have: what the configuration says of it, at most `agents.defaults.contextTokens`. */
 export function contextWindowOf({ provider, model }: ModelRef, config: Config): number {
   const stated = own(config.models.providers, provider)?.models?.find((candidate) => candidate.id === model)?.contextWindow;

@@ -8,13 +8,25 @@ import { decideSpawn } from './spawn.ts';
 
 const LIMITS = { maxDepth: 4, fanOut: 8, perMinute: 60, grants: 'auto' } as const;
 const asked = (more: Partial<Parameters<typeof decideSpawn>[0]> = {}) =>
-  decideSpawn({ spawner: 'owner', role: null, depth: 1, openChildren: 0, openInRole: 0, inLastMinute: 0, agentAllowed: true, limits: LIMITS, ...more });
+  decideSpawn({
+    spawner: 'owner',
+    role: null,
+    depth: 1,
+    openChildren: 0,
+    openInRole: 0,
+    inLastMinute: 0,
+    agentAllowed: true,
+    budgetFits: true,
+    limits: LIMITS,
+    ...more,
+  });
 
 it('the first rule that fails is named', () => {
   assert.deepEqual(asked(), { kind: 'queue' });
   assert.deepEqual(asked({ depth: 5 }), { kind: 'deny', rule: 'depth' });
   assert.deepEqual(asked({ openChildren: 8 }), { kind: 'deny', rule: 'fan_out' });
   assert.deepEqual(asked({ inLastMinute: 60 }), { kind: 'deny', rule: 'rate' });
+  assert.deepEqual(asked({ budgetFits: false }), { kind: 'deny', rule: 'budget' });
   assert.deepEqual(asked({ agentAllowed: false }), { kind: 'deny', rule: 'agent' });
   assert.deepEqual(asked({ spawner: 'worker-impl', role: 'worker-impl' }), { kind: 'deny', rule: 'role' });
   assert.deepEqual(asked({ spawner: 'coordinator', role: 'reviewer', openInRole: 3 }), { kind: 'deny', rule: 'fan_out' });

@@ -56,13 +56,15 @@ interface SpawnQuestion {
   readonly inLastMinute: number;
   /** The spawner's agent may start agents of the wanted id. */
   readonly agentAllowed: boolean;
+  /** The runs above have as much left as it asks for. */
+  readonly budgetFits: boolean;
   readonly limits: SpawnLimits;
 }
 
 export type SpawnDecision = { readonly kind: 'queue' } | { readonly kind: 'ask' } | { readonly kind: 'deny'; readonly rule: SpawnRule };
 
 /** Decides a request. The first rule that fails is named. */
-export function decideSpawn({ spawner, role, depth, openChildren, openInRole, inLastMinute, agentAllowed, limits }: SpawnQuestion): SpawnDecision {
+export function decideSpawn({ spawner, role, depth, openChildren, openInRole, inLastMinute, agentAllowed, budgetFits, limits }: SpawnQuestion): SpawnDecision {
   const right = spawnRight(spawner, role);
   const deny = (rule: SpawnRule): SpawnDecision => ({ kind: 'deny', rule });
   if (right === undefined) return deny('role');
@@ -71,6 +73,7 @@ export function decideSpawn({ spawner, role, depth, openChildren, openInRole, in
   if (typeof right === 'object' && openInRole >= right.atMost) return deny('fan_out');
   if (limits.fanOut > 0 && openChildren >= limits.fanOut) return deny('fan_out');
   if (limits.perMinute > 0 && inLastMinute >= limits.perMinute) return deny('rate');
+  if (!budgetFits) return deny('budget');
   return right === 'request' && limits.grants === 'ask' ? { kind: 'ask' } : { kind: 'queue' };
 }
 

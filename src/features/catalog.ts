@@ -17,6 +17,7 @@ import { chatHistory, sessionsList, sessionsPreview, sessionsResolve } from './s
 import { talkMode, voicewakeGet, voicewakeSet } from './settings/methods.ts';
 import { spawnsCancel, spawnsGet, spawnsList, spawnsRequest, spawnsWait } from './spawns/methods.ts';
 import { toolsInvoke } from './tools/methods.ts';
+import { usageCost, usageFund, usageReport } from './usage/methods.ts';
 
 export const methods: readonly AnyMethod[] = [
   health,
@@ -42,6 +43,9 @@ export const methods: readonly AnyMethod[] = [
   execApprovalsGet,
   execApprovalsSet,
   approvalsList,
+  usageCost,
+  usageReport,
+  usageFund,
   cronList,
   cronStatus,
   cronAdd,

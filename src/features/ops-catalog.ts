@@ -4,22 +4,24 @@ import type { AnyOp } from '../ports/store.ts';
 import { getApproval, listApprovals, requestApproval } from './approvals/ops.ts';
 import { carryOutCommand, compactSession, deleteSession, injectMessage, patchSession, resetSession, setModelOverride } from './chat/ops.ts';
 import { cronSlots, getCronJob, listCronJobs, nextCronSlot, putCronJob, removeCronJob, runCronJob, settleCron, tickCron } from './cron/ops.ts';
-import { expireApprovals, resolveApproval } from './decisions/ops.ts';
+import { expireApprovals, fundWaiting, resolveApproval } from './decisions/ops.ts';
 import { decidePairing, getDeviceGrant, listDevices, noteTokenUse, pairDevice, requestPairing, revokeToken, rotateToken } from './devices/ops.ts';
 import { eventCursor, eventsSince } from './events/ops.ts';
 import { lastHeartbeatEnd, wakeSession } from './heartbeats/ops.ts';
 import { listRefusals, noteRefusal } from './models/ops.ts';
 import { claimRuns } from './runs/claim.ts';
-import { finishRun, reapRuns, recordStep, releaseRun, renewLeases, suspendRun } from './runs/lease-ops.ts';
+import { finishRun, reapRuns, recordStep, releaseRun, renewLeases, reserveCall, suspendRun } from './runs/lease-ops.ts';
 import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitMessage, submitNested, submitRun } from './runs/ops.ts';
 import { getSession, getSessionById, listSessions, readEntries, readLatestEntries, searchEntries, sessionGist } from './sessions/ops.ts';
 import { pendingSystemEvents } from './sessions/system-events.ts';
 import { getSetting, putSetting } from './settings/ops.ts';
 import { cancelSpawn, childrenOf, getSpawn, listSpawns, requestSpawn } from './spawns/ops.ts';
+import { fundBudget, spendingSince } from './usage/ops.ts';
 import { beginGateway, beginWorker, endGateway, endWorker, forgetProcess, noteProcess } from './workers/ops.ts';
 
 export const ops: readonly AnyOp[] = [
   expireApprovals,
+  fundWaiting,
   getApproval,
   listApprovals,
   requestApproval,
@@ -66,6 +68,7 @@ export const ops: readonly AnyOp[] = [
   recordStep,
   releaseRun,
   renewLeases,
+  reserveCall,
   suspendRun,
   abortRuns,
   getRun,
@@ -84,6 +87,8 @@ export const ops: readonly AnyOp[] = [
   sessionGist,
   getSetting,
   putSetting,
+  fundBudget,
+  spendingSince,
   beginGateway,
   beginWorker,
   endGateway,

@@ -84,8 +84,9 @@ export interface LedgerTable {
   output: number;
   cache_read: number;
   cache_write: number;
-  /** Millionths of a US dollar, or null where no price is known. */
-  micros: number | null;
+  /** Millionths of a US dollar; where no price is known, by the highest that is. */
+  micros: number;
+  priced: number;
 }
 
 export interface SpendTable {
@@ -103,24 +104,27 @@ export interface SpendTable {
   cache_read: number;
   cache_write: number;
   micros: number;
-  /** Calls without a known price. */
+  /** Calls without a known price, counted by the highest that is. */
   unpriced: number;
 }
 
+/** What the call in flight of a run may cost at most. */
 export interface ReservationTable {
-  id: string;
-  workspace_id: string;
   run_id: string;
-  fence: number;
+  workspace_id: string;
   day: string;
   agent_id: string;
   role: string;
   job_id: string;
   root_id: string;
+  provider: string;
+  model: string;
   micros: number;
+  tokens: number;
   at: number;
 }
 
+/** What is particular about a budget on a day: more money, a warning, the open question for more. */
 export interface BudgetNoteTable {
   workspace_id: string;
   scope: string;

@@ -86,6 +86,10 @@ export interface RunTable {
   wait_until: number | null;
   /** The run that answered this message together with its own. */
   collected_by: string | null;
+  /** What this run and everything below it has spent, in millionths of a US dollar. */
+  spent_micros: number;
+  /** The same in output and uncached input tokens. */
+  spent_tokens: number;
 }
 
 interface AttemptTable {

@@ -17,6 +17,7 @@ import { addModelVerbs } from './verbs/models.ts';
 import { addSpawnVerbs } from './verbs/spawn.ts';
 import { addSystemVerbs } from './verbs/system.ts';
 import { addTuiVerb } from './verbs/tui.ts';
+import { addUsageVerbs } from './verbs/usage.ts';
 import { addViewVerbs } from './verbs/views.ts';
 import type { CliWorld, Profile } from './world.ts';
 
@@ -69,6 +70,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addSpawnVerbs(program, context, setExit);
   addSystemVerbs(program, context);
   addDoctorVerb(program, context);
+  addUsageVerbs(program, context);
   addTuiVerb(program, context);
   program
     .command('simulator')

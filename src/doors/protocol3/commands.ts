@@ -1,11 +1,13 @@
 // Chat commands: lines that begin with a slash and are answered by the gateway, without a model and without a gap in the history.
 
+import { toMicros } from '../../domain/budget.ts';
 import { durationMs } from '../../domain/duration.ts';
 import { resolveModel } from '../../domain/model.ts';
 import { QUEUE_MODES, queueFor, queueModeNamed, queueOfChannel } from '../../domain/queue-mode.ts';
 import type { SessionSettings } from '../../domain/session-settings.ts';
 import { SessionSettings as Settings, validWords } from '../../domain/session-settings.ts';
 import type { CommandEffect } from '../../features/chat/ops.ts';
+import { fundWaiting } from '../../features/decisions/ops.ts';
 import { firstModel, statusCard } from '../../features/runs/status-card.ts';
 import { getSession } from '../../features/sessions/ops.ts';
 import { settingsOf } from '../../features/sessions/views.ts';
@@ -58,6 +60,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   verbose: level('verboseLevel', 'Verbose'),
   reasoning: level('reasoningLevel', 'Reasoning'),
   elevated: level('elevatedLevel', 'Elevated'),
+  fund,
   queue: setQueue,
   compact: () => ({
     effect: { kind: 'compact', keep: COMPACT_TO },
@@ -71,6 +74,7 @@ const HELP = [
   '/model [name | default]: show or choose the model',
   '/think, /verbose, /reasoning, /elevated [level]: show or set a level',
   '/queue [mode] [debounce:2s cap:20 drop:old]: how messages wait while the agent is busy (default resets)',
+  '/fund <dollars>: money for the run of this session that waits for some',
   '/compact: show the model only the latest part',
   '/stop: stop what runs',
 ].join('\n');
@@ -81,6 +85,13 @@ export function commandIn(message: string): ((context: MethodContext, key: strin
   const name = word.toLowerCase();
   const command = Object.hasOwn(ALIASES, name) ? COMMANDS[ALIASES[name] ?? ''] : Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   return command && (async (context, key) => command(context, { key, argument: argument.trim() }));
+}
+
+async function fund({ store, workspaceId, principal }: MethodContext, { key, argument }: Asked): Promise<CommandAnswer> {
+  const usd = Number(argument.replace(/^\$/, ''));
+  if (!(usd > 0)) return { effect: NONE, reply: 'Say how much: /fund 2.50 (US dollars)' };
+  const scope = await store.call(fundWaiting, { workspaceId, sessionKey: key, actor: principal.actor, micros: toMicros(usd) });
+  return { effect: NONE, reply: scope === null ? 'No run of this session waits for money.' : `$${usd.toFixed(2)} more for ${scope} today: the run goes on.` };
 }
 
 /** `/queue collect debounce:2s cap:25 drop:summarize`, in any order; `default` or `reset` follows the configuration again. */

@@ -39,18 +39,8 @@ function refused(name: string, scope: Scope, about: string, reason: (input: Read
   });
 }
 
-const EMPTY_TOTALS = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, totalTokens: 0, totalCost: 0, missingCostEntries: 0 };
-
 const empty: readonly AnyMethod[] = [
   reader('usage.status', 'operator.read', 'Quotas of model providers. None are read yet.', ({ clock }) => ({ updatedAt: clock.now(), providers: [] })),
-  method({
-    name: 'usage.cost',
-    scope: 'operator.read',
-    about: 'Cost by day. Empty until there is a ledger.',
-    input: z.strictObject({ days: z.int().min(1).max(3650).optional() }),
-    output: Anything,
-    run: async ({ clock }, { days = 30 }) => ({ updatedAt: clock.now(), days, daily: [], totals: EMPTY_TOTALS }),
-  }),
   reader('skills.status', 'operator.read', 'Skills of agents. There are none yet.', ({ gateway }) => {
     const { config } = gateway.config();
     return { workspaceDir: workspaceOf(config, defaultAgentId(config)), managedSkillsDir: `${gateway.stateDir}/skills`, skills: [] };

@@ -44,6 +44,9 @@ const decide = statement<ApprovalId & { state: Approval['state']; decision: stri
 const overdue = statement<{ workspaceId: string; now: number }>()((db, p) =>
   db.selectFrom('approval').select('id').where('workspace_id', '=', p.workspaceId).where('state', '=', 'pending').where('deadline_at', '<=', p.now),
 );
+const questionsOf = statement<{ owner: string }>()((db, p) =>
+  db.selectFrom('approval').selectAll().where('owner', '=', p.owner).where('state', '=', 'pending').limit(1),
+);
 const pendingOf = statement<{ owner: string }>()((db, p) => db.selectFrom('approval').select('id').where('owner', '=', p.owner).where('state', '=', 'pending'));
 const recent = statement<{ workspaceId: string; limit: number }>()((db, p) =>
   db.selectFrom('approval').selectAll().where('workspace_id', '=', p.workspaceId).orderBy('created_at', 'desc').limit(p.limit),
@@ -83,6 +86,12 @@ export function* decideApproval(tx: Tx, { actor, decision, ...named }: ApprovalI
   if (!row) return undefined;
   yield* tell(tx, row, actor, 'approval.resolved');
   return toApproval(row);
+}
+
+/** The open question of an owner. */
+export function* pendingQuestion(tx: Tx, owner: string): OpSteps<Approval | undefined> {
+  const [row] = yield* tx.all(questionsOf, { owner });
+  return row && toApproval(row);
 }
 
 /** Takes back what somebody asked who has no use for the answer any more. */

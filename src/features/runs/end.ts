@@ -8,6 +8,7 @@ import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { withdrawOf } from '../approvals/ops.ts';
 import { archiveSession, byKey } from '../sessions/ops.ts';
+import { chargeInterrupted } from '../usage/ledger.ts';
 import { forgetWaits, settleTarget } from '../waits/ops.ts';
 import { continueReplies, reportOutcome, tellWhatWaits } from './report.ts';
 import { appendRunEvent, queued, running, waiting } from './rows.ts';
@@ -126,6 +127,7 @@ export function* stopRuns(tx: Tx, open: readonly RunTable[], actor: string, reas
 
 /** Settles a run whose attempt ended without an outcome: back into the queue, or to its end by the rules of domain/run. */
 export function* settleDeadAttempt(tx: Tx, run: RunTable, end: AttemptEnd, actor: string): OpSteps<void> {
+  yield* chargeInterrupted(tx, run);
   const decision = decideAfterAttempt({
     end,
     deaths: run.deaths,

@@ -93,6 +93,8 @@ const insertRun = statement<NewRun>()((db, p) =>
       wait_since: null,
       wait_until: null,
       collected_by: null,
+      spent_micros: 0,
+      spent_tokens: 0,
     })
     .onConflict((clash) => clash.columns(['workspace_id', 'client_key']).doNothing())
     .returningAll(),

@@ -1,5 +1,6 @@
 // What a worker does with the runs it holds: renew, record, stand still, finish, hand back. Every write carries the fence.
 
+import type { Charge } from '../../domain/budget.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { isTerminal, LEASE_MS, type RunOutcome, type TerminalState } from '../../domain/run.ts';
 import type { EntryBody } from '../../domain/transcript.ts';
@@ -8,6 +9,7 @@ import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { appendEntries } from '../sessions/ops.ts';
 import { markResultTold } from '../sessions/system-events.ts';
+import { noteCharges, type Reservation, type Reserved, reserve } from '../usage/ledger.ts';
 import { resumeRun, waitOn } from '../waits/ops.ts';
 import { endAttempt, endRun, outcomeWithoutAnswer, settleDeadAttempt } from './end.ts';
 import { appendRunEvent, runById, running, waiting } from './rows.ts';
@@ -76,7 +78,13 @@ function sessionIdOf({ session_id, id }: RunTable): string {
   return session_id;
 }
 
-interface RecordedStep extends Held {
+/** Model calls that were made since the last step, and the calendar day they count for. */
+interface Spent {
+  readonly charges?: readonly Charge[];
+  readonly day?: string;
+}
+
+interface RecordedStep extends Held, Spent {
   readonly entries: readonly EntryBody[];
   /** Ids of runs whose results these entries tell. */
   readonly tells?: readonly string[];
@@ -85,8 +93,9 @@ interface RecordedStep extends Held {
 /** Appends finished steps to the transcript. Returns the sequence of the first entry. */
 export const recordStep = txOp(
   'runs.record',
-  function* (tx, { entries, tells = [], ...held }: RecordedStep): OpSteps<number> {
+  function* (tx, { entries, tells = [], charges = [], day = '', ...held }: RecordedStep): OpSteps<number> {
     const run = yield* heldRun(tx, held);
+    if (charges.length > 0) yield* noteCharges(tx, run, day, charges);
     const first = yield* appendEntries(tx, sessionIdOf(run), run.id, entries);
     for (const resultOf of tells) yield* markResultTold(tx, { resultOf, runId: run.id });
     yield* appendRunEvent(tx, run, `worker:${run.worker_id ?? ''}`, { kind: 'run.step', entries: entries.map(({ kind }, i) => ({ seq: first + i, kind })) });
@@ -95,7 +104,7 @@ export const recordStep = txOp(
   { worker: true },
 );
 
-interface Finish extends Held {
+interface Finish extends Held, Spent {
   readonly state: Exclude<TerminalState, 'lost'>;
   readonly outcome: RunOutcome;
   readonly entries: readonly EntryBody[];
@@ -104,12 +113,22 @@ interface Finish extends Held {
 /** Last entries and terminal state in one transaction. A requested abort wins over success. */
 export const finishRun = txOp(
   'runs.finish',
-  function* (tx, { state, outcome, entries, ...held }: Finish): OpSteps<number> {
+  function* (tx, { state, outcome, entries, charges = [], day = '', ...held }: Finish): OpSteps<number> {
     const run = yield* heldRun(tx, held);
+    yield* noteCharges(tx, run, day, charges);
     const first = entries.length > 0 ? yield* appendEntries(tx, sessionIdOf(run), run.id, entries) : 0;
     const end = run.abort_reason === null ? { state, outcome } : { state: 'cancelled' as const, outcome: { ...outcome, stopReason: run.abort_reason } };
     yield* endRun(tx, run, { ...end, attempt: 'done', actor: `worker:${run.worker_id ?? ''}` });
     return first;
+  },
+  { worker: true },
+);
+
+/** Sets aside what the next model call may cost, or answers which budget is used up. */
+export const reserveCall = txOp(
+  'runs.reserve',
+  function* (tx, { wanted, ...held }: Held & { wanted: Reservation }): OpSteps<Reserved> {
+    return yield* reserve(tx, yield* heldRun(tx, held), wanted);
   },
   { worker: true },
 );
@@ -158,8 +177,11 @@ function* isOpen(tx: Tx, target: string): OpSteps<boolean> {
     return run !== undefined && !isTerminal(run.state);
   }
   if (target.startsWith('approval:')) return (yield* tx.one(openApproval, { id })) !== undefined;
-  return true;
+  return (yield* tx.one(openQuestion, { owner: target })) !== undefined;
 }
+const openQuestion = statement<{ owner: string }>()((db, p) =>
+  db.selectFrom('approval').select('id').where('owner', '=', p.owner).where('state', '=', 'pending').limit(1),
+);
 const openApproval = statement<{ id: string }>()((db, p) => db.selectFrom('approval').select('id').where('id', '=', p.id).where('state', '=', 'pending'));
 
 /** Gives a run back unfinished (drain): the next worker goes on from its last durable step. */

@@ -14,6 +14,7 @@ import { stopRuns } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
 import { queued, runById, running, waiting } from '../runs/rows.ts';
 import { ensureSession, nameSession } from '../sessions/ops.ts';
+import { fitsAbove } from '../usage/ledger.ts';
 import { settleTarget } from '../waits/ops.ts';
 
 export interface SpawnRequest {
@@ -168,6 +169,7 @@ export const requestSpawn = txOp(
             inLastMinute: parent && limits.perMinute > 0 ? (yield* tx.all(spawnsSince, sinceAMinute(tx, parent, limits))).length : 0,
             agentAllowed: request.agentAllowed,
             limits,
+            budgetFits: !parent || !order.budget || (yield* fitsAbove(tx, parent.id, order.budget)),
           });
     const spawn: SpawnTable = {
       id: tx.newId('spawn'),

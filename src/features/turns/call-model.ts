@@ -1,9 +1,10 @@
 // One answer from a model, whatever it takes: retries, other credentials, other models, within one deadline.
 
+import { type Charge, chargeOf, worstCase } from '../../domain/budget.ts';
 import type { Config } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { costOf, decideAfterModelFailure, type ModelRef, priceOf, type ResolvedModel } from '../../domain/model.ts';
-import type { EntryUsage, ToolCall } from '../../domain/transcript.ts';
+import { type EntryUsage, NO_USAGE, type ToolCall } from '../../domain/transcript.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { type Fault, isFault, messageOf } from '../../kit/fault.ts';
 import { jitter } from '../../kit/id.ts';
@@ -12,6 +13,7 @@ import type { Observation } from '../../kit/metrics.ts';
 import type { ModelEndpoint, ModelRequest, Models } from '../../ports/model.ts';
 import type { Store } from '../../ports/store.ts';
 import { listRefusals, noteRefusal, type Refusal } from '../models/ops.ts';
+import { estimateTokens } from './history.ts';
 
 export interface ModelWorld {
   readonly store: Store;
@@ -32,6 +34,10 @@ export interface ModelAsk {
   readonly onText: (piece: string) => void;
   /** A try failed after it had streamed text: what arrived is void. */
   readonly onRestart: () => void;
+  /** What a call has cost, also one that failed after it had begun to answer. */
+  readonly onCharge: (charge: Charge) => void;
+  /** Sets aside what a call may cost. Throws when a budget is used up. */
+  readonly reserve: (ref: ModelRef, most: { readonly micros: number; readonly tokens: number }) => Promise<void>;
 }
 
 export interface ModelAnswer extends ModelRef {
@@ -93,23 +99,28 @@ async function tryCandidate(world: ModelWorld, ask: ModelAsk, { ref, endpoint }:
   const { models, clock, config, log, observe } = world;
   const { signal, deadlineAt, request } = ask;
   const client = await models.clientFor(endpoint);
+  const inputTokens = estimateTokens(JSON.stringify(request));
+  const most = worstCase(ref, { input: inputTokens, output: request.maxOutputTokens }, config);
   for (let tries = 1; ; tries++) {
     const since = clock.elapsed();
-    let streamed = false;
+    if (most) await ask.reserve(ref, most);
+    let streamed = 0;
     const onText = (piece: string) => {
-      streamed = true;
+      streamed += piece.length;
       ask.onText(piece);
     };
     const done = (outcome: string) => observe({ kind: 'model', name: nameOf(ref), outcome, seconds: (clock.elapsed() - since) / 1000 });
     try {
       const { usage, ...reply } = await client.call({ ...request, model: ref.model }, { signal, onText });
       done('ok');
+      ask.onCharge(chargeOf(ref, usage, config));
       return { ...reply, provider: ref.provider, model: ref.model, usage: { ...usage, cost: costOf(usage, priceOf(ref, config)) } };
     } catch (error) {
+      if (streamed > 0) ask.onCharge(chargeOf(ref, { ...NO_USAGE, input: inputTokens, output: estimateTokens(' '.repeat(streamed)) }, config));
       signal.throwIfAborted();
       if (!isFault(error)) throw error;
       done(error.code);
-      if (streamed) ask.onRestart();
+      if (streamed > 0) ask.onRestart();
       const { retryAfterMs } = error.details as { retryAfterMs?: number | null }; // put there by the adapter
       const next = decideAfterModelFailure({
         code: error.code,

@@ -1,17 +1,19 @@
 // The model loop: one run from its claim to its end. A function of the run and its world; used by main/worker.ts only.
 
+import { type Charge, dayIn, limitsFor, nextDayIn } from '../../domain/budget.ts';
 import type { Config } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { contextWindowOf, type ModelRef, modelChain } from '../../domain/model.ts';
 import type { RunOutcome, TerminalState } from '../../domain/run.ts';
 import { type AssistantEntry, addUsage, type EntryBody, type EntryUsage, NO_USAGE, openCalls, type ToolCall } from '../../domain/transcript.ts';
+import { localZone } from '../../kit/cron-time.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
 import type { Scrub } from '../../kit/scrub.ts';
 import type { Tool } from '../../ports/tool.ts';
 import type { TurnAssignment } from '../runs/claim.ts';
-import { finishRun, recordStep, releaseRun, suspendRun } from '../runs/lease-ops.ts';
+import { finishRun, recordStep, releaseRun, reserveCall, suspendRun } from '../runs/lease-ops.ts';
 import { readEntries } from '../sessions/ops.ts';
-import { callModel, type ModelAnswer, type ModelWorld } from './call-model.ts';
+import { callModel, type ModelAnswer, type ModelAsk, type ModelWorld } from './call-model.ts';
 import { durably } from './durably.ts';
 import { createHistory, estimateTokens, type History } from './history.ts';
 import type { HistoryView } from './history-cache.ts';
@@ -36,6 +38,23 @@ export interface TurnWorld extends ModelWorld {
 
 const MAX_STEPS = 500;
 const REQUEST_MARGIN_TOKENS = 2000;
+
+const HOUR_MS = 3_600_000;
+/** Pause while other calls in flight have set aside what a budget has left. */
+const BUSY_MS = 150;
+/** An expired question ends the run by itself; this is for the case that it did not. */
+const ANSWER_MARGIN_MS = 60_000;
+
+/** A call was not made because a budget is used up. */
+class BudgetSpent extends Error {
+  readonly scope: string;
+  readonly deadlineAt: number;
+  constructor(scope: string, deadlineAt: number) {
+    super(`the budget ${scope} is used up`);
+    this.scope = scope;
+    this.deadlineAt = deadlineAt;
+  }
+}
 
 /** The run stands still now: it has given back its slot and its worker. */
 class StandsStill extends Error {}
@@ -85,9 +104,13 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
   let steps = 0;
   let streaming = '';
   let lastAnswer: ModelAnswer | undefined;
+  const charges: Charge[] = [];
+  const zone = config.agents.defaults.userTimezone ?? localZone();
+  /** What goes into the ledger with the next step. */
+  const spent = () => ({ charges: charges.splice(0), day: dayIn(zone, world.clock.now()) });
 
   const record = async (history: History, entries: readonly EntryBody[], tells: readonly string[] = []) => {
-    const first = await durably(store, recordStep, { ...held, entries, tells }, signal);
+    const first = await durably(store, recordStep, { ...held, entries, tells, ...spent() }, signal);
     const known = first === history.lastSeq() + 1;
     history.add(
       known
@@ -111,6 +134,35 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
         toolsWorld,
         calls.filter(({ id }) => open.includes(id)),
       );
+    }
+  };
+
+  const reserve = async (ref: ModelRef, most: { micros: number; tokens: number }): Promise<void> => {
+    const { warnAt, askForHours } = config.budgets;
+    const day = dayIn(zone, world.clock.now());
+    const wanted = { ...most, day, provider: ref.provider, model: ref.model, limits: limitsFor(config, run), warnAt, askForMs: askForHours * HOUR_MS };
+    for (;;) {
+      const reserved = await durably(store, reserveCall, { ...held, wanted }, signal);
+      if (reserved.ok) return;
+      if (!reserved.busy) throw new BudgetSpent(reserved.scope, reserved.deadlineAt);
+      await world.clock.sleep(BUSY_MS, signal);
+      signal.throwIfAborted();
+    }
+  };
+
+  /** The model's answer. Where a budget is used up the run stands still; undefined when there is money again already. */
+  const askModel = async (ask: ModelAsk, keep: () => void): Promise<ModelAnswer | undefined> => {
+    try {
+      return await callModel(world, ask);
+    } catch (error) {
+      if (!(error instanceof BudgetSpent)) throw error;
+      keep();
+      const now = world.clock.now();
+      const until = Math.min(error.deadlineAt + ANSWER_MARGIN_MS, nextDayIn(zone, now));
+      const wait = { for: 'budget', on: [`budget:${error.scope}`], all: true, calls: [], since: now, until } as const;
+      if (await durably(store, suspendRun, { ...held, wait }, signal)) throw new StandsStill();
+      steps -= 1;
+      return undefined;
     }
   };
 
@@ -146,21 +198,27 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
       signal.throwIfAborted();
       steps += 1;
       streaming = '';
-      const answer = await callModel(world, {
-        workspaceId: run.workspaceId,
-        agentId: run.agentId,
-        chain,
-        request: { system, tools, messages: history.messages(), maxOutputTokens: config.agents.defaults.maxOutputTokens },
-        deadlineAt: run.deadlineAt,
-        signal,
-        onText: (piece) => {
-          streaming += piece;
-          world.onText(piece);
+      const answer = await askModel(
+        {
+          workspaceId: run.workspaceId,
+          agentId: run.agentId,
+          chain,
+          request: { system, tools, messages: history.messages(), maxOutputTokens: config.agents.defaults.maxOutputTokens },
+          deadlineAt: run.deadlineAt,
+          signal,
+          onText: (piece) => {
+            streaming += piece;
+            world.onText(piece);
+          },
+          onRestart: () => {
+            streaming = '';
+          },
+          onCharge: (charge) => charges.push(charge),
+          reserve,
         },
-        onRestart: () => {
-          streaming = '';
-        },
-      });
+        keep,
+      );
+      if (answer === undefined) continue;
       lastAnswer = answer;
       usage = addUsage(usage, answer.usage);
       const entry = toEntry(answer, scrub);
@@ -188,7 +246,7 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
     },
     finish: async (state: Exclude<TerminalState, 'lost'>, outcome: Pick<RunOutcome, 'text' | 'stopReason' | 'error'>, entries: readonly EntryBody[]) => {
       const model = lastAnswer && { provider: lastAnswer.provider, model: lastAnswer.model };
-      await durably(store, finishRun, { ...held, state, outcome: { ...outcome, ...model, usage, steps }, entries }, undefined);
+      await durably(store, finishRun, { ...held, state, outcome: { ...outcome, ...model, usage, steps }, entries, ...spent() }, undefined);
     },
   };
 }

@@ -3,6 +3,7 @@
 import { RESUMED_TAG } from '../../domain/lane.ts';
 import type { Wait } from '../../domain/wait.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
+import type { RunTable } from '../../ports/tables.ts';
 import { appendEvent } from '../events/ops.ts';
 
 const insertWait = statement<{ runId: string; target: string; workspaceId: string }>()((db, p) =>
@@ -43,6 +44,20 @@ interface Waiter {
   readonly workspace_id: string;
   readonly session_key: string | null;
   readonly client_key: string;
+}
+
+const waitingRuns = statement<{ target: string }>()((db, p) =>
+  db
+    .selectFrom('wait_on')
+    .innerJoin('run', 'run.id', 'wait_on.run_id')
+    .selectAll('run')
+    .where('wait_on.target', '=', p.target)
+    .where('run.state', '=', 'waiting'),
+);
+
+/** The runs that wait for something. */
+export function* waitersOn(tx: Tx, target: string): OpSteps<RunTable[]> {
+  return yield* tx.all(waitingRuns, { target });
 }
 
 /** Notes what a run waits for. */

@@ -17,6 +17,8 @@ export const orchestration = {
     `ALTER TABLE run ADD COLUMN wait_since BIGINT`,
     `ALTER TABLE run ADD COLUMN wait_until BIGINT`,
     `ALTER TABLE run ADD COLUMN collected_by TEXT`,
+    `ALTER TABLE run ADD COLUMN spent_micros BIGINT NOT NULL DEFAULT 0`,
+    `ALTER TABLE run ADD COLUMN spent_tokens BIGINT NOT NULL DEFAULT 0`,
     `DROP INDEX run_queue`,
     `CREATE INDEX run_queue ON run (workspace_id, lane, fair_tag, queued_at, id) WHERE state = 'queued'`,
     `CREATE INDEX run_due ON run (workspace_id, not_before) WHERE state = 'queued'`,
@@ -59,7 +61,7 @@ export const orchestration = {
     `CREATE TABLE ledger (
       id TEXT PRIMARY KEY, workspace_id TEXT NOT NULL, at BIGINT NOT NULL, day TEXT NOT NULL, run_id TEXT NOT NULL, root_id TEXT NOT NULL,
       session_key TEXT, agent_id TEXT NOT NULL, role TEXT, job_id TEXT, provider TEXT NOT NULL, model TEXT NOT NULL, input BIGINT NOT NULL,
-      output BIGINT NOT NULL, cache_read BIGINT NOT NULL, cache_write BIGINT NOT NULL, micros BIGINT)`,
+      output BIGINT NOT NULL, cache_read BIGINT NOT NULL, cache_write BIGINT NOT NULL, micros BIGINT NOT NULL, priced BIGINT NOT NULL)`,
     `CREATE INDEX ledger_run ON ledger (run_id)`,
     `CREATE INDEX ledger_tree ON ledger (root_id)`,
     `CREATE TABLE spend (
@@ -68,9 +70,8 @@ export const orchestration = {
       cache_write BIGINT NOT NULL, micros BIGINT NOT NULL, unpriced BIGINT NOT NULL,
       PRIMARY KEY (workspace_id, day, agent_id, role, job_id, provider, model))`,
     `CREATE TABLE reservation (
-      id TEXT PRIMARY KEY, workspace_id TEXT NOT NULL, run_id TEXT NOT NULL, fence BIGINT NOT NULL, day TEXT NOT NULL, agent_id TEXT NOT NULL,
-      role TEXT NOT NULL, job_id TEXT NOT NULL, root_id TEXT NOT NULL, micros BIGINT NOT NULL, at BIGINT NOT NULL)`,
-    `CREATE INDEX reservation_run ON reservation (run_id)`,
+      run_id TEXT PRIMARY KEY, workspace_id TEXT NOT NULL, day TEXT NOT NULL, agent_id TEXT NOT NULL, role TEXT NOT NULL, job_id TEXT NOT NULL,
+      root_id TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, micros BIGINT NOT NULL, tokens BIGINT NOT NULL, at BIGINT NOT NULL)`,
     `CREATE TABLE budget_note (
       workspace_id TEXT NOT NULL, scope TEXT NOT NULL, day TEXT NOT NULL, extra_micros BIGINT NOT NULL, warned_at BIGINT, approval_id TEXT,
       PRIMARY KEY (workspace_id, scope, day))`,
