@@ -7,7 +7,7 @@ import { cronSlots, getCronJob, listCronJobs, nextCronSlot, putCronJob, removeCr
 import { expireApprovals, fundWaiting, resolveApproval } from './decisions/ops.ts';
 import { decidePairing, getDeviceGrant, listDevices, noteTokenUse, pairDevice, requestPairing, revokeToken, rotateToken } from './devices/ops.ts';
 import { eventCursor, eventsSince } from './events/ops.ts';
-import { lastHeartbeatEnd, wakeSession } from './heartbeats/ops.ts';
+import { beatHeart, lastHeartbeatEnd, wakeSession } from './heartbeats/ops.ts';
 import { listRefusals, noteRefusal } from './models/ops.ts';
 import { claimRuns } from './runs/claim.ts';
 import { finishRun, reapRuns, recordStep, releaseRun, renewLeases, reserveCall, suspendRun } from './runs/lease-ops.ts';
@@ -57,6 +57,7 @@ export const ops: readonly AnyOp[] = [
   rotateToken,
   eventCursor,
   eventsSince,
+  beatHeart,
   lastHeartbeatEnd,
   pendingSystemEvents,
   wakeSession,

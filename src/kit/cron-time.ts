@@ -100,6 +100,11 @@ export function localZone(): string {
   return new Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
+/** `18:00`. */
+export function timeOfDay(atMs: number, zone: string): string {
+  return new Date(atMs).toLocaleTimeString('sv-SE', { timeZone: zone, timeStyle: 'short' });
+}
+
 /** `2026-11-24 18:00 Europe/London`. */
 export function localTime(atMs: number, zone: string): string {
   return `${new Date(atMs).toLocaleString('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'short' })} ${zone}`;

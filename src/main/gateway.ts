@@ -1,10 +1,11 @@
 // The gateway process: composition root. Opens the state, settles what a predecessor left, then opens the doors.
 
 import { writeFileSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createSandboxPicker, describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
-import { type Config, defaultAgentId, type LoadedConfig } from '../domain/config.ts';
+import { type Config, defaultAgentId, type LoadedConfig, workspaceOf } from '../domain/config.ts';
 import type { SealedEvent } from '../domain/event.ts';
 import { laneLimits } from '../domain/lane.ts';
 import { sandboxChoice } from '../domain/tool.ts';
@@ -22,6 +23,7 @@ import { createWsDoor } from '../doors/ws.ts';
 import { methods } from '../features/catalog.ts';
 import { startTicker } from '../features/cron/ticker.ts';
 import { healthBody } from '../features/health/methods.ts';
+import { startPacemaker } from '../features/heartbeats/pacemaker.ts';
 import { laneLoads, setLanes } from '../features/runs/ops.ts';
 import { startReaper } from '../features/runs/reaper.ts';
 import { beginGateway, beginWorker, endGateway, endWorker } from '../features/workers/ops.ts';
@@ -35,7 +37,7 @@ import { watchFile } from '../kit/watch-file.ts';
 import type { Gateway } from '../ports/method.ts';
 import { scheduleExpiry } from './approval-expiry.ts';
 import { openCronDoor } from './cron-door.ts';
-import type { Environment } from './environment.ts';
+import { type Environment, expandHome } from './environment.ts';
 import { createFanOut } from './fan-out.ts';
 import { createHealthSnapshot } from './health-snapshot.ts';
 import { openLiveConfig, reportConfig } from './live-config.ts';
@@ -235,6 +237,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   const orchestration = { workspaceId: WORKSPACE_ID, store, config: live.config, clock, log };
   const cronDoor = openCronDoor({ ...orchestration, stateDir });
   const ticker = startTicker(orchestration);
+  const pacemaker = startPacemaker({ ...orchestration, readFile: (agentId) => readHeartbeatFile(workspaceOf(live.config(), agentId), home) });
   const reaper = startReaper({ workspaceId: WORKSPACE_ID, store, clock, log, onHung: pool.kill });
   log.info({ port: listening.port, pid: process.pid, config: live.current().source }, 'gateway ready');
   reportConfig(log, live.current());
@@ -260,7 +263,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     watch.close();
     expiry.stop();
     ws.close(reason);
-    await Promise.all([reaper.stop(), ticker.stop(), cronDoor.stop()]);
+    await Promise.all([reaper.stop(), ticker.stop(), pacemaker.stop(), cronDoor.stop()]);
     await pool.drain(live.config().gateway.drainSeconds * 1000);
     listening.close();
     ws.terminate();
@@ -277,6 +280,18 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
 
 function lanesOf(config: Config) {
   return { workspaceId: WORKSPACE_ID, slots: laneLimits(config), longestQueue: config.lanes.longestQueue };
+}
+
+const MAX_HEARTBEAT_BYTES = 262_144;
+
+/** Missing, unreadable or huge is the same: there is nothing to do. */
+async function readHeartbeatFile(workspace: string, home: string): Promise<string | undefined> {
+  const path = join(expandHome(workspace, home), 'HEARTBEAT.md');
+  try {
+    return (await stat(path)).size > MAX_HEARTBEAT_BYTES ? undefined : await readFile(path, 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 function portProblem(port: number, error: unknown): string {

@@ -1,15 +1,13 @@
 // What a slot sets going: a turn in a fresh session of the job, or an event for the main one. Asks its checks first.
 
 import { type CronCheck, type CronSpec, jobPriority } from '../../domain/cron.ts';
-import { HEARTBEAT_PROMPT } from '../../domain/heartbeat.ts';
-import { PRIORITY } from '../../domain/lane.ts';
 import type { Report } from '../../domain/run.ts';
 import { localTime } from '../../kit/cron-time.ts';
 import type { OpSteps, Tx } from '../../ports/store.ts';
 import { enqueueRun, hasRoom } from '../runs/enqueue.ts';
+import { lookAt } from '../runs/look.ts';
 import { openRunsOfSession } from '../runs/rows.ts';
 import { hasUntoldEvents, noteSystemEvent } from '../sessions/system-events.ts';
-import { readSetting } from '../settings/ops.ts';
 
 /** What of the configuration a schedule needs. */
 export interface CronHome {
@@ -75,12 +73,7 @@ export function* fireSlot(tx: Tx, home: CronHome, firing: Firing): OpSteps<Fired
 function* tellMain(tx: Tx, { workspaceId, timeoutMs }: CronHome, { jobId, spec, at, actor }: Firing, agentId: string, sessionKey: string): OpSteps<Fired> {
   const said = spec.payload.kind === 'systemEvent' ? spec.payload.text : '';
   yield* noteSystemEvent(tx, { workspaceId, sessionKey, text: said });
-  if (spec.wakeMode !== 'now' || (yield* readSetting(tx, { workspaceId, name: 'heartbeats' })) === false) return { kind: 'told', said };
-  const open = yield* tx.all(openRunsOfSession, { workspaceId, sessionKey });
-  if (open.some(({ state, user_seq }) => state === 'queued' && user_seq === null)) return { kind: 'told', said };
-  const place = { kind: 'heartbeat', sessionKey, agentId, lane: 'main', priority: PRIORITY.cron, timeoutMs } as const;
-  if (!(yield* hasRoom(tx, { workspaceId, lane: place.lane, priority: place.priority }))) return { kind: 'told', said };
-  yield* enqueueRun(tx, { ...place, workspaceId, actor, runKey: `cron:${jobId}:${at}`, input: { message: HEARTBEAT_PROMPT }, jobId });
+  if (spec.wakeMode === 'now') yield* lookAt(tx, { workspaceId, actor, runKey: `cron:${jobId}:${at}`, sessionKey, agentId, timeoutMs });
   return { kind: 'told', said };
 }
 

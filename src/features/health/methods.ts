@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
-import { ACK_MAX_CHARS, HEARTBEAT_MS, HEARTBEAT_PROMPT } from '../../domain/heartbeat.ts';
+import { ACK_MAX_CHARS, heartbeatPlan } from '../../domain/heartbeat.ts';
 import { modelChain } from '../../domain/model.ts';
 import { sessionKind } from '../../domain/session.ts';
 import { type MethodContext, method, PreparedJson } from '../../ports/method.ts';
@@ -38,12 +38,12 @@ export async function healthBody({ store, workspaceId, gateway, clock }: Pick<Me
     channels: {},
     channelOrder: [],
     channelLabels: {},
-    heartbeatSeconds: HEARTBEAT_MS / 1000,
+    heartbeatSeconds: heartbeatPlan(config, defaultAgentId(config)).everyMs / 1000,
     defaultAgentId: defaultAgentId(config),
     agents: agentIds(config).map((agentId) => ({
       agentId,
       isDefault: agentId === defaultAgentId(config),
-      heartbeat: { enabled: false, every: '30m', everyMs: HEARTBEAT_MS, prompt: HEARTBEAT_PROMPT, target: 'last', ackMaxChars: ACK_MAX_CHARS },
+      heartbeat: heartbeatFacts(config, agentId),
       sandbox: gateway.sandbox(agentId),
       sessions: { ...sessions, path: sessionsPath(gateway.stateDir, agentId) },
     })),
@@ -57,6 +57,11 @@ export async function healthBody({ store, workspaceId, gateway, clock }: Pick<Me
     logFile: gateway.logFile(),
   };
   return JSON.stringify(body).slice(1, -1);
+}
+
+function heartbeatFacts(config: Config, agentId: string) {
+  const { enabled, every, everyMs, prompt } = heartbeatPlan(config, agentId);
+  return { enabled, every, everyMs, prompt, target: 'last', ackMaxChars: ACK_MAX_CHARS };
 }
 
 function sessionsPath(stateDir: string, agentId: string): string {
@@ -76,7 +81,10 @@ export const status = method({
     return {
       heartbeat: {
         defaultAgentId: defaultAgentId(config),
-        agents: agentIds(config).map((agentId) => ({ agentId, enabled: false, every: '30m', everyMs: HEARTBEAT_MS })),
+        agents: agentIds(config).map((agentId) => {
+          const { enabled, every, everyMs } = heartbeatPlan(config, agentId);
+          return { agentId, enabled, every, everyMs };
+        }),
       },
       channelSummary: [],
       queuedSystemEvents: (await store.call(pendingSystemEvents, { workspaceId })).map(({ text }) => text),

@@ -1,6 +1,5 @@
 // Who hears what came of a run: as an event with the next turn of a session, or as a result with a turn of its own.
 
-import { HEARTBEAT_PROMPT } from '../../domain/heartbeat.ts';
 import { PRIORITY } from '../../domain/lane.ts';
 import type { Replies, Report, RunOutcome, TerminalState } from '../../domain/run.ts';
 import { agentIdOf, isSubagentKey } from '../../domain/session.ts';
@@ -9,8 +8,8 @@ import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { byKey } from '../sessions/ops.ts';
 import { hasUntoldResults, noteSystemEvent } from '../sessions/system-events.ts';
-import { readSetting } from '../settings/ops.ts';
 import { enqueueRun } from './enqueue.ts';
+import { lookAt } from './look.ts';
 import { openRunsOfSession, runById } from './rows.ts';
 
 const REPORT_CHARS = 8000;
@@ -28,7 +27,9 @@ export function* reportOutcome(tx: Tx, run: RunTable, outcome: RunOutcome, state
     if (text.trim() === NO_REPLY) return;
     const told = error ? `${report.name} (error): ${error.message}` : `${report.name}: ${text}`;
     yield* noteSystemEvent(tx, { workspaceId, sessionKey: report.sessionKey, text: told.slice(0, report.maxChars ?? REPORT_CHARS) });
-    if (report.now) yield* lookAt(tx, run, report);
+    if (!report.now) return;
+    const { sessionKey, agentId } = report;
+    yield* lookAt(tx, { workspaceId, actor: `run:${run.id}`, runKey: `look:${run.id}`, sessionKey, agentId, timeoutMs: run.timeout_ms });
     return;
   }
   if (state === 'cancelled' && run.abort_reason === 'parent ended') return; // the one who would hear of it is gone
@@ -90,16 +91,6 @@ export function* tellWhatWaits(tx: Tx, ended: RunTable): OpSteps<void> {
   const { workspace_id: workspaceId, session_key: sessionKey } = ended;
   if (sessionKey === null || !(yield* hasUntoldResults(tx, { workspaceId, sessionKey }))) return;
   yield* announce(tx, { ...ended, parent_id: ended.id }, sessionKey, ended.agent_id);
-}
-
-/** A turn in which a session looks at what it was just told, unless heartbeats are off or a turn waits already. */
-function* lookAt(tx: Tx, cause: RunTable, { sessionKey, agentId }: Report): OpSteps<void> {
-  const workspaceId = cause.workspace_id;
-  if ((yield* readSetting(tx, { workspaceId, name: 'heartbeats' })) === false) return;
-  const open = yield* tx.all(openRunsOfSession, { workspaceId, sessionKey });
-  if (open.some(({ state, user_seq }) => state === 'queued' && user_seq === null)) return;
-  const order = { actor: `run:${cause.id}`, runKey: `look:${cause.id}`, kind: 'heartbeat', lane: 'main', priority: PRIORITY.background } as const;
-  yield* enqueueRun(tx, { ...order, workspaceId, sessionKey, agentId, timeoutMs: cause.timeout_ms, input: { message: HEARTBEAT_PROMPT } });
 }
 
 /** Hands one agent's answer to the other, who may answer in turn. */

@@ -3,7 +3,7 @@
 import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import { appendEvent } from '../events/ops.ts';
 
-export type SettingName = 'heartbeats' | 'voicewake' | 'talk' | 'speech' | 'cronFile';
+export type SettingName = 'heartbeats' | 'voicewake' | 'talk' | 'speech' | 'cronFile' | `heartbeat:${string}`;
 
 interface Named {
   readonly workspaceId: string;
@@ -30,7 +30,17 @@ export const getSetting = readOp('settings.get', function* (tx, named: Named): O
   return (yield* readSetting(tx, named)) ?? null;
 });
 
-export const putSetting = txOp('settings.put', function* (tx, { actor, value, ...named }: Named & { actor: string; value: unknown }): OpSteps<void> {
+interface NewValue extends Named {
+  readonly actor: string;
+  readonly value: unknown;
+}
+
+export const putSetting = txOp('settings.put', function* (tx, setting: NewValue): OpSteps<void> {
+  yield* writeSetting(tx, setting);
+});
+
+/** The same, as a part of another op. */
+export function* writeSetting(tx: Tx, { actor, value, ...named }: NewValue): OpSteps<void> {
   yield* tx.run(upsertSetting, { ...named, value: JSON.stringify(value), now: tx.now });
   yield* appendEvent(tx, {
     workspaceId: named.workspaceId,
@@ -38,4 +48,4 @@ export const putSetting = txOp('settings.put', function* (tx, { actor, value, ..
     actor,
     body: { kind: 'setting.changed', name: named.name, value },
   });
-});
+}

@@ -1,0 +1,136 @@
+// A day without work, by a clock moved by hand over the real store and the gateway's own loops: no model is asked.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { it, type TestContext } from 'node:test';
+import { openSqlite, type SqliteEngine } from '../../src/adapters/store/sqlite.ts';
+import { parseConfig } from '../../src/domain/config-schema.ts';
+import { startTicker } from '../../src/features/cron/ticker.ts';
+import { sealEvents } from '../../src/features/events/ops.ts';
+import { wakeSession } from '../../src/features/heartbeats/ops.ts';
+import { startPacemaker } from '../../src/features/heartbeats/pacemaker.ts';
+import { ops } from '../../src/features/ops-catalog.ts';
+import { claimRuns } from '../../src/features/runs/claim.ts';
+import { finishRun } from '../../src/features/runs/lease-ops.ts';
+import { listRuns, setLanes } from '../../src/features/runs/ops.ts';
+import { startReaper } from '../../src/features/runs/reaper.ts';
+import { Fault } from '../../src/kit/fault.ts';
+import type { Log } from '../../src/kit/log.ts';
+import type { Store } from '../../src/ports/store.ts';
+import { scratchDir } from '../support/scratch.ts';
+
+const W = 'main';
+const MINUTE = 60_000;
+const SHIPPED = '# HEARTBEAT.md\n\n<!-- Keep this empty to skip heartbeats -->\n- [ ]\n';
+
+const quiet = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: (fields: unknown, text: string) => assert.fail(`${text} ${JSON.stringify(fields)}`),
+  error: assert.fail,
+} as unknown as Log;
+
+/** A clock whose sleepers wake when it is moved past their time. */
+function handClock(start: number) {
+  let now = start;
+  const sleepers = new Set<{ readonly at: number; readonly wake: () => void }>();
+  const settle = async () => {
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  return {
+    clock: {
+      now: () => now,
+      elapsed: () => now,
+      sleep: (ms: number, signal?: AbortSignal) =>
+        new Promise<void>((resolve) => {
+          const sleeper = { at: now + ms, wake: () => resolve(void sleepers.delete(sleeper)) };
+          sleepers.add(sleeper);
+          signal?.addEventListener('abort', sleeper.wake, { once: true });
+        }),
+    },
+    move: async (ms: number) => {
+      const end = now + ms;
+      for (;;) {
+        await settle();
+        const next = [...sleepers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+        if (!next) break;
+        now = Math.max(now, next.at);
+        next.wake();
+      }
+      now = end;
+    },
+  };
+}
+
+async function household(t: TestContext, { heartbeatFile, check }: { heartbeatFile: () => string; check?: string }) {
+  const { clock, move } = handClock(Date.UTC(2026, 10, 24));
+  const engine: SqliteEngine = openSqlite({ path: join(scratchDir(t), 'store.sqlite'), ops, seal: sealEvents, clock, onCommitted: () => undefined });
+  const store: Store = {
+    call: (op, args) =>
+      new Promise((resolve, reject) =>
+        engine.submit({
+          op: op.name,
+          args,
+          fromWorker: false,
+          answer: (answer) => (answer.ok ? resolve(answer.value as never) : reject(new Fault(answer.code, answer.message, answer.details))),
+        }),
+      ),
+    close: async () => engine.close(),
+  };
+  const parsed = parseConfig({ agents: { defaults: { heartbeat: { ...(check !== undefined && { check }) } } } });
+  assert.ok(parsed.ok);
+  await store.call(setLanes, { workspaceId: W, slots: { main: 4, cron: 4 } });
+  const base = { workspaceId: W, store, config: () => parsed.config, clock, log: quiet };
+  const loops = [
+    startTicker(base),
+    startPacemaker({ ...base, readFile: async () => heartbeatFile() }),
+    startReaper({ workspaceId: W, store, clock, log: quiet, onHung: () => undefined }),
+  ];
+  t.after(async () => {
+    await Promise.all(loops.map((loop) => loop.stop()));
+    await store.close();
+  });
+  const turns = async () => (await store.call(listRuns, { workspaceId: W, limit: 500 })).length;
+  /** Answers whatever is queued, as a model would. */
+  const answerAll = async () => {
+    for (const { runId, fence } of (await store.call(claimRuns, { workspaceId: W, workerId: 'w1', slots: 10 })).runs) {
+      const outcome = { text: 'HEARTBEAT_OK', stopReason: 'stop', usage: { input: 1, output: 1, cacheRead: 0, cacheWrite: 0, cost: 0 }, steps: 1 };
+      await store.call(finishRun, { runId, fence, state: 'succeeded', outcome, entries: [] });
+    }
+  };
+  return { store, move, turns, answerAll };
+}
+
+it('24 hours with the shipped HEARTBEAT.md and nothing to do: no turn', async (t) => {
+  const { move, turns } = await household(t, { heartbeatFile: () => SHIPPED });
+  await move(24 * 60 * MINUTE);
+  assert.equal(await turns(), 0);
+});
+
+it('a HEARTBEAT.md that asks for something is looked at once, and again only when something happened', async (t) => {
+  let text = '- Water the plants';
+  const { store, move, turns, answerAll } = await household(t, { heartbeatFile: () => text });
+  for (let hour = 0; hour < 24; hour++) {
+    await move(60 * MINUTE);
+    await answerAll();
+  }
+  assert.equal(await turns(), 1);
+  text = '- Water the plants\n- Feed the cat';
+  await move(60 * MINUTE);
+  assert.equal(await turns(), 2, 'the file has changed');
+  await answerAll();
+  await store.call(wakeSession, { workspaceId: W, actor: 'test', sessionKey: 'agent:main:main', agentId: 'main', text: 'the bell rang', now: null });
+  await move(60 * MINUTE);
+  assert.equal(await turns(), 3, 'there is news');
+});
+
+it('the interval is a floor for all causes, also where heartbeats are wanted always', async (t) => {
+  const { store, move, turns, answerAll } = await household(t, { heartbeatFile: () => '- Look around', check: 'always' });
+  for (let i = 0; i < 24 * 60; i += 10) {
+    await move(10 * MINUTE);
+    await store.call(wakeSession, { workspaceId: W, actor: 'test', sessionKey: 'agent:main:main', agentId: 'main', text: `event ${i}`, now: null });
+    await answerAll();
+  }
+  assert.ok((await turns()) <= 48, `${await turns()} turns in a day of half hours`);
+  assert.ok((await turns()) >= 44);
+});
