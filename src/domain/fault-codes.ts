@@ -102,6 +102,7 @@ export const FAULT_CODES = {
   'model.not_found': invalid(404, (details) => `the model is not available to this credential${because(details)}`),
   'model.network': unavailable(502, (details) => `the model provider could not be reached${because(details)}`),
   'model.stalled': unavailable(504, ({ idleMs }) => `the model sent nothing for ${String(idleMs)} ms; the call was given up`),
+  'model.circuit_open': unavailable(503, ({ circuit }) => `${String(circuit)} failed again and again; it is left alone for a while and then tried once`),
   'model.no_credential': invalid(
     400,
     ({ provider }) =>

@@ -109,6 +109,7 @@ export function costOf(tokens: Tokens, price: Price | null): number | null {
 }
 
 const TRIES_PER_MODEL = 4;
+const BUSY: ReadonlySet<string> = new Set(['model.rate_limited', 'model.overloaded', 'model.circuit_open']);
 const LONGEST_BACKOFF_MS = 20_000;
 
 export interface ModelFailure {
@@ -132,7 +133,10 @@ export function decideAfterModelFailure({ code, retryAfterMs, tries, hasFallback
   if (code === 'model.auth' || code === 'model.billing' || code === 'model.not_found' || code === 'model.no_credential' || code === 'model.unknown_provider') {
     return elsewhere;
   }
-  if (tries >= TRIES_PER_MODEL) return elsewhere;
+  // A provider that is too busy is waited for as long as the run may take: that is no failure of the run.
+  const patient = !hasFallback && BUSY.has(code);
+  if (tries >= TRIES_PER_MODEL && !patient) return elsewhere;
+  if (code === 'model.circuit_open' && hasFallback) return elsewhere;
   const exponential = Math.min(LONGEST_BACKOFF_MS, 500 * 2 ** (tries - 1));
   const afterMs = Math.max(retryAfterMs ?? 0, Math.round(exponential * (0.5 + jitter / 2)));
   if (afterMs >= remainingMs || (hasFallback && afterMs > LONGEST_BACKOFF_MS)) return elsewhere;

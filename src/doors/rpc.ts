@@ -56,6 +56,7 @@ export function createRpc({ methods, world, log, metrics }: RpcOptions) {
       } catch (error) {
         if (!isFault(error))
           log.error({ method: name, request: requestId, error: error instanceof Error ? error.stack : String(error) }, 'a method failed unexpectedly');
+        if (isFault(error, 'lane.full') || isFault(error, 'session.queue_full')) metrics.runsRefused.inc({ reason: error.code });
         result = { ok: false, ...toWireError(error) };
       }
       if (!result.ok) log.debug({ method: name, request: requestId, actor: principal.actor, error: result.error.message }, 'a request was refused');

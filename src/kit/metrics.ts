@@ -18,6 +18,14 @@ export function createMetrics() {
     runsQueued: new Gauge({ name: 'clawdbot_runs_queued', help: 'Runs waiting in a lane', labelNames: ['lane'], registers }),
     runsActive: new Gauge({ name: 'clawdbot_runs_active', help: 'Runs holding a slot of a lane', labelNames: ['lane'], registers }),
     modelCalls: histogram('clawdbot_model_call_seconds', 'Model calls by outcome', ['model', 'outcome']),
+    providerLimit: new Gauge({ name: 'clawdbot_provider_limit', help: 'Model calls at once that a provider is given', labelNames: ['provider'], registers }),
+    providerCalls: new Gauge({
+      name: 'clawdbot_provider_calls',
+      help: 'Model calls in flight, and those that wait for one to end',
+      labelNames: ['provider', 'state'],
+      registers,
+    }),
+    runsRefused: new Counter({ name: 'clawdbot_runs_refused_total', help: 'Work that was refused because too much waits', labelNames: ['reason'], registers }),
     toolCalls: histogram('clawdbot_tool_call_seconds', 'Tool calls by outcome', ['tool', 'outcome']),
     clients: new Gauge({ name: 'clawdbot_clients', help: 'Connected WebSocket clients', registers }),
     workerDeaths: new Counter({ name: 'clawdbot_worker_deaths_total', help: 'Worker processes that died', registers }),
@@ -31,14 +39,15 @@ export function createMetrics() {
 }
 
 /** One observation made in a worker, sent to the gateway's registry. */
-export interface Observation {
-  readonly kind: 'model' | 'tool';
-  readonly name: string;
-  readonly outcome: string;
-  readonly seconds: number;
-}
+export type Observation =
+  | { readonly kind: 'model' | 'tool'; readonly name: string; readonly outcome: string; readonly seconds: number }
+  | { readonly kind: 'limit'; readonly name: string; readonly limit: number; readonly inFlight: number; readonly waiting: number };
 
-export function observe(metrics: Metrics, { kind, name, outcome, seconds }: Observation): void {
-  if (kind === 'model') metrics.modelCalls.observe({ model: name, outcome }, seconds);
-  else metrics.toolCalls.observe({ tool: name, outcome }, seconds);
+export function observe(metrics: Metrics, seen: Observation): void {
+  if ('limit' in seen) {
+    metrics.providerLimit.set({ provider: seen.name }, seen.limit);
+    metrics.providerCalls.set({ provider: seen.name, state: 'in flight' }, seen.inFlight);
+    metrics.providerCalls.set({ provider: seen.name, state: 'waiting' }, seen.waiting);
+  } else if (seen.kind === 'model') metrics.modelCalls.observe({ model: seen.name, outcome: seen.outcome }, seen.seconds);
+  else metrics.toolCalls.observe({ tool: seen.name, outcome: seen.outcome }, seen.seconds);
 }

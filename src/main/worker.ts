@@ -19,6 +19,7 @@ import { createAgentTools } from '../features/agent-tools/catalog.ts';
 import type { Assignment } from '../features/runs/claim.ts';
 import { permitCommand } from '../features/turns/exec-permission.ts';
 import { createHistoryCache } from '../features/turns/history-cache.ts';
+import { createProviderGates } from '../features/turns/provider-gate.ts';
 import { type Runner, startRunner } from '../features/turns/runner.ts';
 import { takeToolCall } from '../features/turns/tool-call.ts';
 import { type TurnWorld, takeTurn } from '../features/turns/turn.ts';
@@ -91,6 +92,7 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
   const observe = (observation: Observation) => {
     if (observations.push(observation) === 1) setTimeout(() => send({ kind: 'stats', observations: observations.splice(0) }), STATS_EVERY_MS).unref();
   };
+  const gates = createProviderGates({ clock, observe });
   const histories = createHistoryCache();
   const blobs = createFileBlobs(join(stateDir, 'blobs'));
 
@@ -113,6 +115,7 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
       clock,
       log: log.child({ run: runKey, session: sessionKey }),
       observe,
+      gates,
       tools: tools.filter(({ spec }) => isToolAllowed(config, { agentId, sessionKey, depth: run.depth }, spec.name)),
       context: {
         ...whose,

@@ -204,12 +204,11 @@ it('jobs.json is a door and a view: imported, edited by hand, kept whole, and a 
     path,
     JSON.stringify({ ...file, jobs: [{ ...file.jobs[0], name: 'renamed' }, file.jobs[1], { ...isolated('by hand', { kind: 'every', everyMs: 7_200_000 }) }] }),
   );
-  const names = await until('the edit', async () => {
+  await until('the edit', async () => {
     const found = (await jobs()).map(({ name }) => name).sort();
-    return found.includes('renamed') && found;
+    return found.includes('renamed') && found.includes('by hand') && found;
   });
   await until('the removal', async () => (await jobs()).every(({ name }) => name !== 'added'));
-  assert.ok(names.includes('by hand'));
   const after = await until('an id for the new one', () => read().jobs.length === 3 && typeof read().jobs[2].id === 'string' && read());
   assert.equal(after.jobs[2].name, 'by hand');
 

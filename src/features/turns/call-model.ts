@@ -14,6 +14,7 @@ import type { ModelEndpoint, ModelRequest, Models } from '../../ports/model.ts';
 import type { Store } from '../../ports/store.ts';
 import { listRefusals, noteRefusal, type Refusal } from '../models/ops.ts';
 import { estimateTokens } from './history.ts';
+import type { ProviderGates } from './provider-gate.ts';
 
 export interface ModelWorld {
   readonly store: Store;
@@ -22,6 +23,7 @@ export interface ModelWorld {
   readonly clock: Clock;
   readonly log: Log;
   readonly observe: (observation: Observation) => void;
+  readonly gates: ProviderGates;
 }
 
 export interface ModelAsk {
@@ -102,16 +104,28 @@ async function tryCandidate(world: ModelWorld, ask: ModelAsk, { ref, endpoint }:
   const inputTokens = estimateTokens(JSON.stringify(request));
   const most = worstCase(ref, { input: inputTokens, output: request.maxOutputTokens }, config);
   for (let tries = 1; ; tries++) {
-    const since = clock.elapsed();
+    let since = clock.elapsed();
     if (most) await ask.reserve(ref, most);
     let streamed = 0;
+    let firstAt: number | undefined;
     const onText = (piece: string) => {
+      firstAt ??= clock.elapsed();
       streamed += piece.length;
       ask.onText(piece);
     };
     const done = (outcome: string) => observe({ kind: 'model', name: nameOf(ref), outcome, seconds: (clock.elapsed() - since) / 1000 });
     try {
-      const { usage, ...reply } = await client.call({ ...request, model: ref.model }, { signal, onText });
+      const pass = {
+        provider: ref.provider,
+        circuit: `${nameOf(ref)} (${endpoint.credential.id})`,
+        config,
+        signal,
+        firstMs: () => (firstAt ?? clock.elapsed()) - since,
+      };
+      const { usage, ...reply } = await world.gates.pass(pass, () => {
+        since = clock.elapsed();
+        return client.call({ ...request, model: ref.model }, { signal, onText });
+      });
       done('ok');
       ask.onCharge(chargeOf(ref, usage, config));
       return { ...reply, provider: ref.provider, model: ref.model, usage: { ...usage, cost: costOf(usage, priceOf(ref, config)) } };
