@@ -1,6 +1,7 @@
 // The list of the agents' tools whose work is in the store.
 
 import type { Tool } from '../../ports/tool.ts';
+import { createCronTool } from './cron.ts';
 import { createSendTool } from './send.ts';
 import { createAgentsListTool, createHistoryTool, createSessionsListTool, createStatusTool } from './sessions.ts';
 import { createAwaitTool, createSpawnTool } from './spawn.ts';
@@ -15,5 +16,6 @@ export function createAgentTools(world: AgentToolWorld): readonly Tool[] {
     createSendTool(world),
     createStatusTool(world),
     createAgentsListTool(world),
+    createCronTool(world),
   ];
 }

@@ -91,7 +91,7 @@ function toStatus(spawn: SpawnView, config: Config, own: string): Record<string,
   return { status: 'accepted', childSessionKey, runId, spawnId: id };
 }
 
-export function roleOf(config: Config, agentId: string): Role | null {
+function roleOf(config: Config, agentId: string): Role | null {
   const role = config.agents.list.find(({ id }) => id === agentId)?.role;
   return role !== undefined && isRole(role) ? role : null;
 }

@@ -6,7 +6,8 @@ import { CRON_CHECKS, type CronSpec, nextSlot, normaliseJob, parseJob } from '..
 import { fault } from '../../domain/fault-codes.ts';
 import { localTime, localZone } from '../../kit/cron-time.ts';
 import { newUuid } from '../../kit/id.ts';
-import { type MethodContext, method } from '../../ports/method.ts';
+import { method } from '../../ports/method.ts';
+import type { Store } from '../../ports/store.ts';
 import { NEVER_MS, waitForEnd } from '../runs/wait.ts';
 import type { CronHome } from './fire.ts';
 import { cronSlots, getCronJob, listCronJobs, nextCronSlot, putCronJob, removeCronJob, runCronJob } from './ops.ts';
@@ -27,7 +28,7 @@ export function cronHome(config: Config, workspaceId: string): CronHome {
   };
 }
 
-export function zoneOf(config: Config): string {
+function zoneOf(config: Config): string {
   return config.agents.defaults.userTimezone ?? localZone();
 }
 
@@ -49,7 +50,7 @@ export function jobEntry({ id, spec, createdAt, updatedAt, enabled, nextAt, runn
 }
 
 /** The same with the next slots in the owner's words. */
-function shownJob(job: JobView) {
+export function shownJob(job: JobView) {
   const { schedule } = job.spec;
   const zone = schedule.kind === 'cron' ? schedule.tz : undefined;
   const slots: number[] = [];
@@ -99,15 +100,30 @@ export const cronAdd = method({
   about: `Adds a job. schedule: at, every or cron (with an IANA zone, kept with the job); a main job tells the main session, an isolated one takes a turn in a fresh session. onlyIf: ${CRON_CHECKS.join(', ')}.`,
   input: z.looseObject({ name: z.string().optional() }),
   output: Payload,
-  run: async (context, input) => addJob(context, input),
+  run: ({ store, workspaceId, principal, gateway, clock }, input) =>
+    addJob({ store, workspaceId, actor: principal.actor, config: gateway.config().config, now: clock.now() }, input),
 });
 
+export interface CronAsker {
+  readonly store: Store;
+  readonly workspaceId: string;
+  readonly actor: string;
+  readonly config: Config;
+  readonly now: number;
+}
+
 /** @throws Fault `cron.invalid`, `agent.unknown` */
-export async function addJob({ store, workspaceId, principal, gateway, clock }: MethodContext, input: unknown) {
-  const { config } = gateway.config();
-  const spec = readJob(normaliseJob(input), config, clock.now());
-  const job = await store.call(putCronJob, { workspaceId, actor: principal.actor, id: newUuid(), spec, restart: true });
-  return shownJob(job);
+export async function addJob({ store, workspaceId, actor, config, now }: CronAsker, input: unknown) {
+  const spec = readJob(normaliseJob(input), config, now);
+  return shownJob(await store.call(putCronJob, { workspaceId, actor, id: newUuid(), spec, restart: true }));
+}
+
+/** @throws Fault `cron.*`, `agent.unknown` */
+export async function updateJob({ store, workspaceId, actor, config, now }: CronAsker, name: string, patch: unknown) {
+  const before = await store.call(getCronJob, { workspaceId, name });
+  const spec = readJob(merge({ ...before.spec, enabled: before.enabled }, normaliseJob(patch)), config, now);
+  const restart = JSON.stringify(spec.schedule) !== JSON.stringify(before.spec.schedule) || (spec.enabled && !before.enabled);
+  return shownJob(await store.call(putCronJob, { workspaceId, actor, id: before.id, spec, restart }));
 }
 
 /** A job as it is stored. @throws Fault `cron.invalid`, `agent.unknown` */
@@ -124,15 +140,8 @@ export const cronUpdate = method({
   about: 'Changes fields of a job. A new schedule begins now: slots before it are not made up.',
   input: z.looseObject({ ...Named, patch: Payload }),
   output: Payload,
-  run: async (context, { patch, ...named }) => {
-    const { store, workspaceId, principal, gateway, clock } = context;
-    const before = await store.call(getCronJob, { workspaceId, name: nameOf(named) });
-    const normal = normaliseJob(patch);
-    const merged = merge({ ...before.spec, enabled: before.enabled }, normal);
-    const spec = readJob(merged, gateway.config().config, clock.now());
-    const restart = JSON.stringify(spec.schedule) !== JSON.stringify(before.spec.schedule) || (spec.enabled && !before.enabled);
-    return shownJob(await store.call(putCronJob, { workspaceId, actor: principal.actor, id: before.id, spec, restart }));
-  },
+  run: ({ store, workspaceId, principal, gateway, clock }, { patch, ...named }) =>
+    updateJob({ store, workspaceId, actor: principal.actor, config: gateway.config().config, now: clock.now() }, nameOf(named), patch),
 });
 
 /** A payload of the same kind is changed field by field, one of another kind takes its place; null takes a field away. */
@@ -184,11 +193,11 @@ export const cronRuns = method({
   run: async ({ store, workspaceId }, { limit = 50, ...named }) => {
     const { job, slots } = await store.call(cronSlots, { workspaceId, name: nameOf(named), limit });
     const ended = slots.filter(({ endedAt }) => endedAt !== null);
-    return { entries: ended.map((slot) => entryOf(job, slot)) };
+    return { entries: ended.map((slot) => slotEntry(job, slot)) };
   },
 });
 
-function entryOf(job: JobView, slot: SlotView) {
+export function slotEntry(job: JobView, slot: SlotView) {
   const { scheduledFor, state, reason, startedAt, endedAt, text, error, sessionId } = slot;
   const summary = state === 'run' ? text || (job.spec.payload.kind === 'systemEvent' ? job.spec.payload.text : '') : (reason ?? '');
   return {

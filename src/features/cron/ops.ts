@@ -305,10 +305,14 @@ export const listCronJobs = readOp(
 );
 
 /** How many jobs are on, and when the next slot is. */
-export const nextCronSlot = readOp('cron.next', function* (tx, args: InWorkspace): OpSteps<{ jobs: number; nextAt: number | null }> {
-  const jobs = (yield* tx.all(allJobs, args)).length;
-  return { jobs, nextAt: (yield* tx.one(nextJob, args))?.next_at ?? null };
-});
+export const nextCronSlot = readOp(
+  'cron.next',
+  function* (tx, args: InWorkspace): OpSteps<{ jobs: number; nextAt: number | null }> {
+    const jobs = (yield* tx.all(allJobs, args)).length;
+    return { jobs, nextAt: (yield* tx.one(nextJob, args))?.next_at ?? null };
+  },
+  { worker: true },
+);
 
 /** The latest slots of a job, oldest first. */
 export const cronSlots = readOp(

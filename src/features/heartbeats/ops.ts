@@ -26,17 +26,21 @@ interface Wake {
   /** Empty for a wake that tells nothing. */
   readonly text: string;
   /** The order of the turn that looks at once, or null to wait for the next turn. */
-  readonly now: { readonly runKey: string; readonly prompt: string; readonly timeoutMs: number } | null;
+  readonly now: { readonly runKey: string; readonly prompt?: string; readonly timeoutMs: number } | null;
 }
 
 /**
  * Notes an event for a session, durable before it is acknowledged; it is told with the session's next turn.
  * With `now` such a turn is queued, unless heartbeats are off or one is waiting already. Answers whether it was.
  */
-export const wakeSession = txOp('heartbeats.wake', function* (tx, { workspaceId, actor, sessionKey, agentId, text, now }: Wake): OpSteps<boolean> {
-  if (text !== '') yield* noteSystemEvent(tx, { workspaceId, sessionKey, text });
-  return now !== null && (yield* lookAt(tx, { workspaceId, actor, sessionKey, agentId, ...now }));
-});
+export const wakeSession = txOp(
+  'heartbeats.wake',
+  function* (tx, { workspaceId, actor, sessionKey, agentId, text, now }: Wake): OpSteps<boolean> {
+    if (text !== '') yield* noteSystemEvent(tx, { workspaceId, sessionKey, text });
+    return now !== null && (yield* lookAt(tx, { workspaceId, actor, sessionKey, agentId, ...now }));
+  },
+  { worker: true },
+);
 
 const latestBeat = statement<{ workspaceId: string; sessionKey: string }>()((db, p) =>
   db

@@ -14,8 +14,8 @@ import { openRunsOfSession, runById } from './rows.ts';
 
 const REPORT_CHARS = 8000;
 const RESULT_CHARS = 60_000;
-export const REPLY_SKIP = 'REPLY_SKIP';
-export const NO_REPLY = 'NO_REPLY';
+const REPLY_SKIP = 'REPLY_SKIP';
+const NO_REPLY = 'NO_REPLY';
 
 const labelOfChild = statement<{ runId: string }>()((db, p) => db.selectFrom('spawn').select('label').where('child_run_id', '=', p.runId));
 
