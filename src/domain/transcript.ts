@@ -53,7 +53,20 @@ export interface NoteEntry {
   readonly text: string;
 }
 
-export type EntryBody = UserEntry | AssistantEntry | ToolResultEntry | NoteEntry;
+/** The older part of a conversation in few words. What it stands for stays in the log, readable and searchable. */
+export interface CompactionEntry {
+  readonly kind: 'compaction';
+  readonly text: string;
+  /** What people marked as lasting, in their own words: it goes from summary to summary. */
+  readonly pins: readonly string[];
+  /** First sequence that is still shown as it is. */
+  readonly keptFrom: number;
+  readonly tokensBefore: number;
+  /** Whether a model wrote it, or rules did because no model could. */
+  readonly by: 'model' | 'rules';
+}
+
+export type EntryBody = UserEntry | AssistantEntry | ToolResultEntry | NoteEntry | CompactionEntry;
 
 export interface Entry {
   readonly seq: number;
@@ -79,7 +92,7 @@ export function openCalls(entries: readonly Entry[]): readonly ToolCall[] {
   const answered = new Set<string>();
   for (let i = entries.length - 1; i >= 0; i--) {
     const body = entries[i]?.body;
-    if (body?.kind === 'note' || (body?.kind === 'assistant' && body.stopReason === 'injected')) continue;
+    if (body?.kind === 'note' || body?.kind === 'compaction' || (body?.kind === 'assistant' && body.stopReason === 'injected')) continue;
     if (body?.kind === 'tool_result') answered.add(body.callId);
     else if (body?.kind === 'assistant') return body.stopReason === 'tool_use' ? body.toolCalls.filter((call) => !answered.has(call.id)) : [];
     else return [];

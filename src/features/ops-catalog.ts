@@ -10,7 +10,7 @@ import { eventCursor, eventsSince } from './events/ops.ts';
 import { beatHeart, lastHeartbeatEnd, wakeSession } from './heartbeats/ops.ts';
 import { listRefusals, noteRefusal } from './models/ops.ts';
 import { claimRuns } from './runs/claim.ts';
-import { finishRun, reapRuns, recordStep, releaseRun, renewLeases, reserveCall, suspendRun } from './runs/lease-ops.ts';
+import { finishRun, reapRuns, recordStep, recordSummary, releaseRun, renewLeases, reserveCall, suspendRun } from './runs/lease-ops.ts';
 import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitMessage, submitNested, submitRun } from './runs/ops.ts';
 import { getSession, getSessionById, listSessions, readEntries, readLatestEntries, searchEntries, sessionGist } from './sessions/ops.ts';
 import { pendingSystemEvents } from './sessions/system-events.ts';
@@ -67,6 +67,7 @@ export const ops: readonly AnyOp[] = [
   finishRun,
   reapRuns,
   recordStep,
+  recordSummary,
   releaseRun,
   renewLeases,
   reserveCall,

@@ -73,6 +73,8 @@ export function createRunEvents({ broadcast, clock }: { readonly broadcast: Broa
       ended.delete(runKey);
       if (body.attempt > 1) Object.assign(state, { attempt: body.attempt, text: '' });
       else agent(runKey, sessionKey, state, 'lifecycle', { phase: 'start', startedAt: at });
+    } else if (body.kind === 'run.step' && body.entries.some(({ kind }) => kind === 'compaction')) {
+      agent(runKey, sessionKey, follow(runKey), 'compaction', { phase: 'end', willRetry: false });
     } else if (body.kind === 'run.ended') {
       end(runKey, sessionKey, follow(runKey), body, at);
       follows.delete(runKey);

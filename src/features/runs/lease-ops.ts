@@ -3,7 +3,7 @@
 import type { Charge } from '../../domain/budget.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { isTerminal, LEASE_MS, type RunOutcome, type TerminalState } from '../../domain/run.ts';
-import type { EntryBody } from '../../domain/transcript.ts';
+import type { CompactionEntry, EntryBody } from '../../domain/transcript.ts';
 import type { Wait } from '../../domain/wait.ts';
 import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
@@ -100,6 +100,23 @@ export const recordStep = txOp(
     for (const resultOf of tells) yield* markResultTold(tx, { resultOf, runId: run.id });
     yield* appendRunEvent(tx, run, `worker:${run.worker_id ?? ''}`, { kind: 'run.step', entries: entries.map(({ kind }, i) => ({ seq: first + i, kind })) });
     return first;
+  },
+  { worker: true },
+);
+
+const showFrom = statement<{ id: string; from: number }>()((db, p) => db.updateTable('session').set({ context_from: p.from }).where('id', '=', p.id));
+
+/** Puts a summary in the place of the older part of the conversation: a step of its own, done once. */
+export const recordSummary = txOp(
+  'runs.summarise',
+  function* (tx, { entry, charges = [], day = '', ...held }: Held & Spent & { entry: CompactionEntry }): OpSteps<number> {
+    const run = yield* heldRun(tx, held);
+    yield* noteCharges(tx, run, day, charges);
+    const sessionId = sessionIdOf(run);
+    const seq = yield* appendEntries(tx, sessionId, run.id, [entry]);
+    yield* tx.run(showFrom, { id: sessionId, from: entry.keptFrom });
+    yield* appendRunEvent(tx, run, `worker:${run.worker_id ?? ''}`, { kind: 'run.step', entries: [{ seq, kind: entry.kind }] });
+    return seq;
   },
   { worker: true },
 );

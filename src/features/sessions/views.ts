@@ -51,6 +51,11 @@ export function toMessage({ body, at }: Entry): Readonly<Record<string, unknown>
       return { role: 'user', content: [{ type: 'text', text: body.text }], timestamp: at };
     case 'note':
       return injectedMessage(body.text, at);
+    case 'compaction':
+      return injectedMessage(
+        `The older part of this conversation is summarised for the model from here on; it can still be read and searched.\n\n${body.text}`,
+        at,
+      );
     case 'tool_result':
       return {
         role: 'toolResult',

@@ -1,12 +1,14 @@
 // Renders a session's log into a valid provider request: every call answered, roles alternating, within the budget.
 
 import { INTERRUPTED } from '../../domain/tool.ts';
-import type { AssistantEntry, Entry, EntryBody, ToolResultEntry, UserEntry } from '../../domain/transcript.ts';
+import type { AssistantEntry, CompactionEntry, Entry, EntryBody, ToolResultEntry, UserEntry } from '../../domain/transcript.ts';
 import type { ModelMessage, ModelPart } from '../../ports/model.ts';
 
 /** A piece of the log that is kept or dropped whole: what somebody said, or an answer with all its tool results. */
 interface Unit {
   readonly kind: 'user' | 'assistant';
+  /** Sequence of its first entry. */
+  readonly seq: number;
   readonly messages: readonly ModelMessage[];
   readonly tokens: number;
 }
@@ -18,6 +20,7 @@ const MESSAGE_TOKENS = 4;
 const KEEP = 0.7;
 const LEFT_OUT = '(The earlier part of this conversation is left out here; it is kept in the transcript.)';
 const LEFT_OUT_TOKENS = 40;
+const SUMMARY = '[Summary of the conversation so far]';
 const NO_TEXT = '(no text)';
 const SMALLEST_PART_TOKENS = 16;
 
@@ -25,12 +28,24 @@ export function estimateTokens(text: string): number {
   return Math.ceil(text.length / CHARS_PER_TOKEN);
 }
 
+/** The part of a conversation that a summary is to take the place of. */
+export interface OlderPart {
+  readonly before: CompactionEntry | undefined;
+  readonly messages: readonly ModelMessage[];
+  readonly keptFrom: number;
+  /** The order under way, when it is in this part. */
+  readonly order: string | undefined;
+}
+
 export type History = ReturnType<typeof createHistory>;
 
 /** A session's log after a sequence, as a growing request. Adding an entry costs the same however long the log is. */
 export function createHistory(budgetTokens: number, after = 0) {
   const units: Unit[] = [];
-  let open: { assistant: AssistantEntry; results: Map<string, ToolResultEntry>; injected: AssistantEntry[] } | undefined;
+  let open: { seq: number; assistant: AssistantEntry; results: Map<string, ToolResultEntry>; injected: AssistantEntry[] } | undefined;
+  let summary: CompactionEntry | undefined;
+  /** Tokens that came since the summary was written. */
+  let fresh = 0;
   let first = 0;
   let kept = 0;
   let lastSeq = after;
@@ -39,6 +54,7 @@ export function createHistory(budgetTokens: number, after = 0) {
   const addUnit = (unit: Unit) => {
     units.push(unit);
     kept += unit.tokens;
+    fresh += unit.tokens;
     if (kept <= budgetTokens) return;
     while (kept > budgetTokens * KEEP && first < units.length - 1) {
       kept -= units[first]?.tokens ?? 0;
@@ -47,47 +63,81 @@ export function createHistory(budgetTokens: number, after = 0) {
   };
   const closeOpen = () => {
     if (!open) return;
-    addUnit(answerUnit(open.assistant, open.results));
-    for (const { text } of open.injected) addUnit(textUnit(text));
+    addUnit(answerUnit(open.seq, open.assistant, open.results));
+    for (const { text } of open.injected) addUnit(textUnit(open.seq, text));
     open = undefined;
   };
   /** Never between a call and its results, and never after the message that waits for an answer. */
-  const inject = (said: AssistantEntry) => {
+  const inject = (seq: number, said: AssistantEntry) => {
     if (open) open.injected.push(said);
     else if (units.at(-1)?.kind === 'user') {
-      const unit = textUnit(said.text);
+      const unit = textUnit(seq, said.text);
       units.splice(units.length - 1, 0, unit);
       kept += unit.tokens;
-    } else addUnit(textUnit(said.text));
+    } else addUnit(textUnit(seq, said.text));
   };
-  const addBody = (body: EntryBody) => {
+  /** What is older than its mark gives way to the summary. */
+  const summarise = (entry: CompactionEntry) => {
+    const from = units.findIndex(({ seq }) => seq >= entry.keptFrom);
+    units.splice(0, from < 0 ? units.length : from);
+    first = 0;
+    summary = entry;
+    fresh = 0;
+    kept = estimateTokens(entry.text) + sum(units.map(({ tokens }) => tokens));
+  };
+  const addBody = (seq: number, body: EntryBody) => {
     if (body.kind === 'note') return;
+    if (body.kind === 'compaction') return summarise(body);
     if (body.kind === 'tool_result') {
       if (open?.assistant.toolCalls.some(({ id }) => id === body.callId)) open.results.set(body.callId, body);
       return;
     }
-    if (body.kind === 'assistant' && body.stopReason === 'injected') return inject(body);
+    if (body.kind === 'assistant' && body.stopReason === 'injected') return inject(seq, body);
     closeOpen();
-    if (body.kind === 'user') addUnit(userUnit(body));
-    else if (body.toolCalls.length > 0 && body.stopReason === 'tool_use') open = { assistant: body, results: new Map(), injected: [] };
-    else if (body.text !== '') addUnit(textUnit(body.text));
+    if (body.kind === 'user') addUnit(userUnit(seq, body));
+    else if (body.toolCalls.length > 0 && body.stopReason === 'tool_use') open = { seq, assistant: body, results: new Map(), injected: [] };
+    else if (body.text !== '') addUnit(textUnit(seq, body.text));
   };
 
   return {
     lastSeq: () => lastSeq,
     chars: () => chars,
+    tokens: () => kept + (open ? answerUnit(open.seq, open.assistant, open.results).tokens : 0),
+    /** Tokens that came since the latest summary. */
+    fresh: () => fresh,
+    /** What may give way to a summary so that about `keep` tokens stay as they are; undefined when there is too little. */
+    older: (keep: number): OlderPart | undefined => {
+      let from = units.length;
+      let staying = 0;
+      while (from > 0 && staying + (units[from - 1]?.tokens ?? 0) <= keep) {
+        from -= 1;
+        staying += units[from]?.tokens ?? 0;
+      }
+      from = Math.min(from, units.length - (open ? 0 : 1)); // what waits for an answer stays
+      if (from < 2) return undefined;
+      const messages = units.slice(0, from).flatMap((unit) => unit.messages);
+      const orderStays = units.slice(from).some(({ kind }) => kind === 'user');
+      const order = orderStays ? undefined : units.slice(0, from).findLast(({ kind }) => kind === 'user');
+      return {
+        before: summary,
+        messages,
+        keptFrom: units[from]?.seq ?? open?.seq ?? lastSeq + 1,
+        order: order?.messages.flatMap(({ parts }) => parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))).join('\n'),
+      };
+    },
     /** Entries in order of sequence; what is known already is skipped. */
     add: (entries: readonly Entry[]) => {
       for (const { seq, body } of entries) {
         if (seq <= lastSeq) continue;
         lastSeq = seq;
         chars += JSON.stringify(body).length;
-        addBody(body);
+        addBody(seq, body);
       }
     },
     messages: (): readonly ModelMessage[] => {
       const shown = units.slice(first);
-      if (open) shown.push(answerUnit(open.assistant, open.results));
+      if (open) shown.push(answerUnit(open.seq, open.assistant, open.results));
+      if (summary) shown.unshift(userUnit(0, { kind: 'user', text: `${SUMMARY}\n\n${summary.text}` }));
       const pinned = first > 0 && !shown.some(({ kind }) => kind === 'user') ? units.slice(0, first).findLast(({ kind }) => kind === 'user') : undefined;
       if (pinned) shown.unshift(pinned);
       const joined = joinMessages(
@@ -100,14 +150,14 @@ export function createHistory(budgetTokens: number, after = 0) {
   };
 }
 
-function userUnit({ text, attachments = [] }: UserEntry): Unit {
+function userUnit(seq: number, { text, attachments = [] }: UserEntry): Unit {
   const images = attachments.map(({ mimeType, data }): ModelPart => ({ type: 'image', mimeType, data }));
-  return unitOf('user', [{ role: 'user', parts: [...images, { type: 'text', text: text === '' ? NO_TEXT : text }] }]);
+  return unitOf('user', seq, [{ role: 'user', parts: [...images, { type: 'text', text: text === '' ? NO_TEXT : text }] }]);
 }
 
-function answerUnit({ text, toolCalls }: AssistantEntry, results: ReadonlyMap<string, ToolResultEntry>): Unit {
+function answerUnit(seq: number, { text, toolCalls }: AssistantEntry, results: ReadonlyMap<string, ToolResultEntry>): Unit {
   const said: ModelPart[] = text === '' ? [] : [{ type: 'text', text }];
-  return unitOf('assistant', [
+  return unitOf('assistant', seq, [
     { role: 'assistant', parts: [...said, ...toolCalls.map((call): ModelPart => ({ type: 'tool_call', call }))] },
     {
       role: 'user',
@@ -119,12 +169,12 @@ function answerUnit({ text, toolCalls }: AssistantEntry, results: ReadonlyMap<st
   ]);
 }
 
-function textUnit(text: string): Unit {
-  return unitOf('assistant', [{ role: 'assistant', parts: [{ type: 'text', text }] }]);
+function textUnit(seq: number, text: string): Unit {
+  return unitOf('assistant', seq, [{ role: 'assistant', parts: [{ type: 'text', text }] }]);
 }
 
-function unitOf(kind: Unit['kind'], messages: readonly ModelMessage[]): Unit {
-  return { kind, messages, tokens: sum(messages.map(messageTokens)) };
+function unitOf(kind: Unit['kind'], seq: number, messages: readonly ModelMessage[]): Unit {
+  return { kind, seq, messages, tokens: sum(messages.map(messageTokens)) };
 }
 
 /** Merges neighbours of one role, and makes the user speak first. */

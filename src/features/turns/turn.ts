@@ -11,11 +11,12 @@ import { isFault, messageOf } from '../../kit/fault.ts';
 import type { Scrub } from '../../kit/scrub.ts';
 import type { Tool } from '../../ports/tool.ts';
 import type { TurnAssignment } from '../runs/claim.ts';
-import { finishRun, recordStep, releaseRun, reserveCall, suspendRun } from '../runs/lease-ops.ts';
+import { finishRun, recordStep, recordSummary, releaseRun, reserveCall, suspendRun } from '../runs/lease-ops.ts';
 import { readEntries } from '../sessions/ops.ts';
 import { callModel, type ModelAnswer, type ModelAsk, type ModelWorld } from './call-model.ts';
+import { compactionOf, isDue, SUMMARY_PROMPT, summaryTokens, transcriptOf } from './compact.ts';
 import { durably } from './durably.ts';
-import { createHistory, estimateTokens, type History } from './history.ts';
+import { createHistory, estimateTokens, type History, type OlderPart } from './history.ts';
 import type { HistoryView } from './history-cache.ts';
 import { buildSystemPrompt, type PromptFacts } from './prompt.ts';
 import { runCalls, type StepContext, type StepWait, settleOpenCalls, type ToolsWorld } from './tools-step.ts';
@@ -166,6 +167,47 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
     }
   };
 
+  /** Puts a summary in the place of the older part when that is due. Answers from where the log is shown then. */
+  const compactIfDue = async (history: History, budget: number): Promise<number | undefined> => {
+    const { at, everyTokens, model } = config.agents.defaults.compaction;
+    const older = isDue(history, { budget, at, everyTokens });
+    if (!older) return undefined;
+    const entry = compactionOf(older, await summaryBy(older, budget, model), { budget, tokensBefore: history.tokens() });
+    const seq = await durably(store, recordSummary, { ...held, entry, ...spent() }, signal);
+    history.add([{ seq, runId: run.runId, at: 0, body: entry }]);
+    world.log.info({ tokens: entry.tokensBefore, by: entry.by }, 'the older part of a conversation is summarised');
+    return entry.keptFrom;
+  };
+
+  /** A model's summary, or null when none can be had. */
+  const summaryBy = async (older: OlderPart, budget: number, model: string | undefined): Promise<string | null> => {
+    const maxOutputTokens = summaryTokens(budget);
+    const request = {
+      system: SUMMARY_PROMPT,
+      tools: [],
+      messages: [{ role: 'user' as const, parts: [{ type: 'text' as const, text: transcriptOf(older, budget - maxOutputTokens) }] }],
+      maxOutputTokens,
+    };
+    const models = model === undefined ? chain : modelChain(config, run.agentId, model);
+    const quiet = { onText: () => undefined, onRestart: () => undefined, onCharge: (charge: Charge) => void charges.push(charge), reserve };
+    try {
+      const { text } = await callModel(world, {
+        workspaceId: run.workspaceId,
+        agentId: run.agentId,
+        chain: models,
+        request,
+        deadlineAt: run.deadlineAt,
+        signal,
+        ...quiet,
+      });
+      return text.trim() === '' ? null : scrub(text);
+    } catch (error) {
+      signal.throwIfAborted();
+      world.log.warn({ error: messageOf(error) }, 'no model could summarise; rules do it');
+      return null;
+    }
+  };
+
   const drive = async (): Promise<AssistantEntry> => {
     signal.throwIfAborted();
     const specs = world.tools.map(({ spec }) => spec);
@@ -185,7 +227,8 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
     const budget = historyBudget(config, chain, estimateTokens(system + JSON.stringify(tools)));
     const history = await loadHistory(run, world, budget);
     const toolsWorld: ToolsWorld = { ...world, record: (result, tells) => record(history, [result], tells) };
-    const keep = () => world.remember({ ...run, budget }, history);
+    let contextFrom = run.contextFrom;
+    const keep = () => world.remember({ ...run, contextFrom, budget }, history);
     if (run.attempt > 1) {
       const recent = await store.call(readEntries, { sessionId: run.sessionId, after: Math.max(0, run.lastSeq - RECENT) });
       const earlier = recent.flatMap(({ runId, body }) => (runId === run.runId && body.kind === 'assistant' ? [body.usage] : []));
@@ -196,6 +239,7 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
     }
     while (steps < MAX_STEPS) {
       signal.throwIfAborted();
+      contextFrom = (await compactIfDue(history, budget)) ?? contextFrom;
       steps += 1;
       streaming = '';
       const answer = await askModel(
