@@ -18,6 +18,7 @@ import { talkMode, voicewakeGet, voicewakeSet } from './settings/methods.ts';
 import { spawnsCancel, spawnsGet, spawnsList, spawnsRequest, spawnsWait } from './spawns/methods.ts';
 import { toolsInvoke } from './tools/methods.ts';
 import { usageCost, usageFund, usageReport } from './usage/methods.ts';
+import { whyMethod } from './why/methods.ts';
 
 export const methods: readonly AnyMethod[] = [
   health,
@@ -43,6 +44,7 @@ export const methods: readonly AnyMethod[] = [
   execApprovalsGet,
   execApprovalsSet,
   approvalsList,
+  whyMethod,
   usageCost,
   usageReport,
   usageFund,

@@ -17,6 +17,7 @@ import { pendingSystemEvents } from './sessions/system-events.ts';
 import { getSetting, putSetting } from './settings/ops.ts';
 import { cancelSpawn, childrenOf, getSpawn, listSpawns, requestSpawn } from './spawns/ops.ts';
 import { fundBudget, spendingSince } from './usage/ops.ts';
+import { explain } from './why/ops.ts';
 import { beginGateway, beginWorker, endGateway, endWorker, forgetProcess, noteProcess } from './workers/ops.ts';
 
 export const ops: readonly AnyOp[] = [
@@ -91,6 +92,7 @@ export const ops: readonly AnyOp[] = [
   putSetting,
   fundBudget,
   spendingSince,
+  explain,
   beginGateway,
   beginWorker,
   endGateway,

@@ -19,6 +19,7 @@ import { addSystemVerbs } from './verbs/system.ts';
 import { addTuiVerb } from './verbs/tui.ts';
 import { addUsageVerbs } from './verbs/usage.ts';
 import { addViewVerbs } from './verbs/views.ts';
+import { addWhyVerb } from './verbs/why.ts';
 import type { CliWorld, Profile } from './world.ts';
 
 /** Runs one command line. Resolves with the exit code. */
@@ -71,6 +72,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addSystemVerbs(program, context);
   addDoctorVerb(program, context);
   addUsageVerbs(program, context);
+  addWhyVerb(program, context);
   addTuiVerb(program, context);
   program
     .command('simulator')

@@ -35,6 +35,8 @@ export interface JobView {
   readonly enabled: boolean;
   readonly nextAt: number | null;
   readonly runningAt: number | null;
+  /** The slot under way. */
+  readonly open: SlotView | null;
   readonly last: SlotView | null;
 }
 
@@ -84,6 +86,7 @@ export function* viewJob(tx: Tx, job: CronJobTable): OpSteps<JobView> {
     enabled: job.enabled === 1,
     nextAt: job.next_at,
     runningAt: open ? open.startedAt : null,
+    open: open ?? null,
     last: slots.find((slot) => slot !== open && slot.endedAt !== null) ?? null,
   };
 }

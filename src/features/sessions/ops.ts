@@ -13,7 +13,7 @@ export interface SessionKey {
 export const byKey = statement<SessionKey>()((db, p) =>
   db.selectFrom('session').selectAll().where('workspace_id', '=', p.workspaceId).where('key', '=', p.key).where('archived_at', 'is', null),
 );
-const byId = statement<{ workspaceId: string; id: string }>()((db, p) =>
+export const sessionById = statement<{ workspaceId: string; id: string }>()((db, p) =>
   db.selectFrom('session').selectAll().where('workspace_id', '=', p.workspaceId).where('id', '=', p.id),
 );
 const insertSession = statement<{ id: string; workspaceId: string; key: string; agentId: string; now: number }>()((db, p) =>
@@ -191,7 +191,7 @@ export const getSession = readOp(
 export const getSessionById = readOp(
   'sessions.byId',
   function* (tx, args: { workspaceId: string; id: string }): OpSteps<SessionTable | null> {
-    return (yield* tx.one(byId, args)) ?? null;
+    return (yield* tx.one(sessionById, args)) ?? null;
   },
   { worker: true },
 );

@@ -98,7 +98,7 @@ const spawnByKey = statement<{ workspaceId: string; key: string }>()((db, p) =>
   db.selectFrom('spawn').selectAll().where('workspace_id', '=', p.workspaceId).where('request_key', '=', p.key),
 );
 /** By its id, its key, its child's session key or its child's run. */
-const spawnNamed = statement<{ workspaceId: string; name: string }>()((db, p) =>
+export const spawnNamed = statement<{ workspaceId: string; name: string }>()((db, p) =>
   db
     .selectFrom('spawn')
     .selectAll()
@@ -324,7 +324,7 @@ function* tell(tx: Tx, spawn: SpawnTable, actor: string, kind: 'spawn.requested'
   yield* appendEvent(tx, { workspaceId: spawn.workspace_id, stream: `spawn:${spawn.id}`, actor, body: { kind, spawn: fact } });
 }
 
-function* viewSpawn(tx: Tx, spawn: SpawnTable): OpSteps<SpawnView> {
+export function* viewSpawn(tx: Tx, spawn: SpawnTable): OpSteps<SpawnView> {
   const run = yield* tx.one(runById, { id: spawn.child_run_id });
   const { task, childPolicy, report, runKey } = JSON.parse(spawn.request) as SpawnOrder & { runKey: string }; // written by requestSpawn
   const outcome = run?.outcome == null ? null : (JSON.parse(run.outcome) as RunOutcome); // written by endRun
