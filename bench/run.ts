@@ -1,14 +1,17 @@
 // npm run bench [-- name …]: runs the benches one after another.
 
+import { adaptive } from './adaptive.ts';
 import { cli } from './cli.ts';
 import { coldStart } from './cold-start.ts';
+import { cron } from './cron.ts';
 import { memory } from './memory.ts';
 import { protocol } from './protocol.ts';
+import { spawns } from './spawns.ts';
 import { store } from './store.ts';
 import { printDisk } from './support.ts';
 import { turns } from './turns.ts';
 
-const benches: Readonly<Record<string, () => Promise<void>>> = { 'cold-start': coldStart, cli, protocol, turns, store, memory };
+const benches: Readonly<Record<string, () => Promise<void>>> = { 'cold-start': coldStart, cli, protocol, turns, spawns, cron, adaptive, store, memory };
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in benches));

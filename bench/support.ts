@@ -36,7 +36,7 @@ export const QUICK_ANSWER: ScenarioFile = { name: 'bench', rules: [{ text: 'A sh
 
 /** Runs with a fresh installation of the bundle on this machine's disk, removed afterwards. */
 export async function withInstallation<T>(
-  options: { readonly scenario?: ScenarioFile; readonly maxConcurrent?: number },
+  options: { readonly scenario?: ScenarioFile; readonly maxConcurrent?: number; readonly config?: Readonly<Record<string, unknown>> },
   use: (installation: Installation) => Promise<T>,
 ): Promise<T> {
   const dir = mkdtempSync(join(tmpdir(), 'clawdbot-bench-'));
@@ -44,7 +44,7 @@ export async function withInstallation<T>(
     dir,
     bundled: true,
     scenario: options.scenario ?? QUICK_ANSWER,
-    config: { agents: { defaults: { maxConcurrent: options.maxConcurrent ?? 64 } }, logging: { level: 'info' } },
+    config: { agents: { defaults: { maxConcurrent: options.maxConcurrent ?? 64 } }, logging: { level: 'info' }, ...options.config },
   });
   try {
     return await use(installation);

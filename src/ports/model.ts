@@ -1,5 +1,6 @@
 // A model provider as the turn loop sees it.
 
+import type { Config } from '../domain/config.ts';
 import type { ToolCall } from '../domain/transcript.ts';
 
 export type ModelPart =
@@ -74,4 +75,23 @@ export interface Models {
    * @throws Fault `model.no_credential`, `model.unknown_provider`
    */
   readonly endpointsFor: (provider: string, agentId: string) => Promise<readonly ModelEndpoint[]>;
+}
+
+export interface Passage {
+  readonly provider: string;
+  /** What shares one fate: model and credential. */
+  readonly circuit: string;
+  readonly config: Config;
+  readonly signal: AbortSignal;
+  /** Asked after the call: how long its first piece took, ms. */
+  readonly firstMs: () => number;
+}
+
+/** What stands before a provider's door. */
+export interface ProviderGates {
+  /**
+   * Makes a call when the provider takes one more.
+   * @throws Fault `model.circuit_open` without calling while the circuit is broken; whatever the call throws
+   */
+  readonly pass: <T>(passage: Passage, call: () => Promise<T>) => Promise<T>;
 }

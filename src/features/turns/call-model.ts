@@ -10,11 +10,10 @@ import { type Fault, isFault, messageOf } from '../../kit/fault.ts';
 import { jitter } from '../../kit/id.ts';
 import type { Log } from '../../kit/log.ts';
 import type { Observation } from '../../kit/metrics.ts';
-import type { ModelEndpoint, ModelRequest, Models } from '../../ports/model.ts';
+import type { ModelEndpoint, ModelRequest, Models, ProviderGates } from '../../ports/model.ts';
 import type { Store } from '../../ports/store.ts';
 import { listRefusals, noteRefusal, type Refusal } from '../models/ops.ts';
 import { estimateTokens } from './history.ts';
-import type { ProviderGates } from './provider-gate.ts';
 
 export interface ModelWorld {
   readonly store: Store;

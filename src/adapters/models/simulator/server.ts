@@ -19,11 +19,16 @@ export interface Simulator {
   /** The body of the latest request: what the model was shown. */
   readonly latestBody: () => string;
   readonly play: (scenario: ScenarioFile) => void;
+  /** More calls at once than this are refused with 429, as a provider does that is too busy. */
+  readonly capacity: (calls: number) => void;
   readonly close: () => Promise<void>;
 }
 
 export interface SimulatedRequest {
   readonly at: number;
+  /** When it began to arrive and when its answer was handed to the socket, on the clock of `elapsed`. */
+  readonly arrivedAt: number;
+  answeredAt?: number;
   readonly path: string;
   readonly status: number;
   readonly model: string;
@@ -46,6 +51,13 @@ const MAX_BODY = 64 * 1024 * 1024;
 /** Chunks before the first text of an answer: the start of the message and of its block. */
 const FIRST_TEXT = 2;
 
+const BUSY: Play = {
+  text: '',
+  tools: [],
+  fail: { status: 429, type: 'rate_limit_error', message: 'too many calls at once' },
+  stream: { chunk: 24, firstMs: 0, delayMs: 0 },
+};
+
 /** Starts on 127.0.0.1. @throws Error when the port is taken or the scenario is not valid */
 export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: SimulatorOptions): Promise<Simulator> {
   let player = createPlayer(parseScenario(scenario));
@@ -53,12 +65,16 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
   let firstTextAt: number | undefined;
   let latest = { arrivedAt: 0, answeredAt: 0 };
   let latestBody = '';
+  let most = Number.POSITIVE_INFINITY;
+  let inFlight = 0;
   const onText = () => {
     firstTextAt = clock.elapsed();
   };
-  const note = (request: Omit<SimulatedRequest, 'at'>) => {
-    requests.push({ at: clock.now(), ...request });
+  const note = (request: Omit<SimulatedRequest, 'at'>): SimulatedRequest => {
+    const noted = { at: clock.now(), ...request };
+    requests.push(noted);
     if (requests.length > keep) requests.splice(0, requests.length - keep);
+    return noted;
   };
 
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
@@ -72,12 +88,13 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
     if (!api) return json(response, 404, { type: 'error', error: { type: 'not_found_error', message: `the simulator has no ${path}` } });
     const read = api(body);
     if ('problem' in read) {
-      note({ path, status: 400, model: '', user: '', problem: read.problem });
+      note({ arrivedAt, path, status: 400, model: '', user: '', problem: read.problem });
       return json(response, 400, { type: 'error', error: { type: 'invalid_request_error', message: read.problem } });
     }
     const { conversation, stream } = read;
-    const play = player(conversation);
-    note({
+    const play = inFlight < most ? player(conversation) : BUSY;
+    const noted = note({
+      arrivedAt,
       path,
       status: play.fail?.status ?? 200,
       model: conversation.model,
@@ -88,8 +105,14 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
       const headers: Record<string, string> = play.fail.retryAfter === undefined ? {} : { 'retry-after': String(play.fail.retryAfter) };
       return json(response, play.fail.status, { type: 'error', error: { type: play.fail.type, message: play.fail.message } }, headers);
     }
-    await send(response, stream(play, conversation, newSecret(6)), play, clock, onText);
-    latest = { arrivedAt, answeredAt: clock.elapsed() };
+    inFlight += 1;
+    try {
+      await send(response, stream(play, conversation, newSecret(6)), play, clock, onText);
+    } finally {
+      inFlight -= 1;
+    }
+    noted.answeredAt = clock.elapsed();
+    latest = { arrivedAt, answeredAt: noted.answeredAt };
   };
 
   const server = createServer((request, response) => {
@@ -111,6 +134,9 @@ export function startSimulator({ scenario, clock, port = 0, keep = 100_000 }: Si
         latest: () => latest,
         play: (next) => {
           player = createPlayer(parseScenario(next));
+        },
+        capacity: (calls) => {
+          most = calls;
         },
         close: () =>
           new Promise((done) => {

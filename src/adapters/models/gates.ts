@@ -9,6 +9,7 @@ import { isFault } from '../../kit/fault.ts';
 import { jitter } from '../../kit/id.ts';
 import type { Observation } from '../../kit/metrics.ts';
 import { own } from '../../kit/own.ts';
+import type { ProviderGates } from '../../ports/model.ts';
 
 const MOST = 64;
 const BREAK_AFTER = 5;
@@ -25,9 +26,7 @@ interface Gate {
   timer: NodeJS.Timeout | undefined;
 }
 
-export type ProviderGates = ReturnType<typeof createProviderGates>;
-
-export function createProviderGates({ clock, observe }: { readonly clock: Clock; readonly observe: (observation: Observation) => void }) {
+export function createProviderGates({ clock, observe }: { readonly clock: Clock; readonly observe: (observation: Observation) => void }): ProviderGates {
   const gates = new Map<string, Gate>();
   const circuits = new Map<string, CircuitBreakerPolicy>();
 
@@ -78,14 +77,7 @@ export function createProviderGates({ clock, observe }: { readonly clock: Clock;
     });
 
   return {
-    /**
-     * Makes a call when the provider takes one more. `firstMs` tells, after the call, how long its first piece took.
-     * @throws Fault `model.circuit_open` without calling while the circuit is broken; whatever the call throws
-     */
-    pass: async <T>(
-      { provider, circuit, config, signal, firstMs }: { provider: string; circuit: string; config: Config; signal: AbortSignal; firstMs: () => number },
-      call: () => Promise<T>,
-    ): Promise<T> => {
+    pass: async ({ provider, circuit, config, signal, firstMs }, call) => {
       const gate = gateOf(provider, config);
       await enter(gate, signal);
       const sentAt = clock.now();
