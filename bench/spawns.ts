@@ -45,7 +45,7 @@ export async function spawns(): Promise<void> {
   await fairness();
 }
 
-const WORK_MS = 100;
+const WORK_MS = 300;
 const NOISE = 200;
 const QUIET_TREES = 9;
 const QUIET_SPAWNS = 6;

@@ -95,9 +95,12 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
+let zoneHere: string | undefined;
+
 /** The zone of this machine. */
 export function localZone(): string {
-  return new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  zoneHere ??= new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return zoneHere;
 }
 
 /** `18:00`. */

@@ -1,6 +1,6 @@
 // A worker process: composition root of turns, models, tools and sandboxes. Its gateway configures it by its first frame.
 
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createFileBlobs } from '../adapters/blob/files.ts';
@@ -17,6 +17,7 @@ import { isToolAllowed, sandboxChoice } from '../domain/tool.ts';
 import type { GatewayToWorker, WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
 import { WORKSPACE_ID } from '../domain/workspace.ts';
 import { createAgentTools } from '../features/agent-tools/catalog.ts';
+import { createRefusals } from '../features/models/refusals.ts';
 import type { Assignment } from '../features/runs/claim.ts';
 import { permitCommand } from '../features/turns/exec-permission.ts';
 import { createHistoryCache } from '../features/turns/history-cache.ts';
@@ -93,6 +94,7 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
     if (observations.push(observation) === 1) setTimeout(() => send({ kind: 'stats', observations: observations.splice(0) }), STATS_EVERY_MS).unref();
   };
   const gates = createProviderGates({ clock, observe });
+  const refusals = createRefusals({ store, clock });
   const histories = createHistoryCache();
   const blobs = createFileBlobs(join(stateDir, 'blobs'));
 
@@ -116,6 +118,7 @@ async function configure(settings: WorkerSettings): Promise<RunningWorker> {
       log: log.child({ run: runKey, session: sessionKey }),
       observe,
       gates,
+      refusals,
       tools: tools.filter(({ spec }) => isToolAllowed(config, { agentId, sessionKey, depth: run.depth }, spec.name)),
       context: {
         ...whose,
@@ -198,6 +201,7 @@ function makeFolder(path: string, log: Log): void {
 }
 
 async function readWorkspaceFile(workspace: string, forbidden: readonly string[], name: string): Promise<string | undefined> {
+  if (!existsSync(join(workspace, name))) return undefined; // most do not exist: an error for each would cost more than the look
   try {
     return (await readInside({ base: workspace, root: workspace, forbidden }, name)).toString('utf8');
   } catch {

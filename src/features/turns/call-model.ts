@@ -3,7 +3,7 @@
 import { type Charge, chargeOf, worstCase } from '../../domain/budget.ts';
 import type { Config } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
-import { costOf, decideAfterModelFailure, type ModelRef, priceOf, type ResolvedModel } from '../../domain/model.ts';
+import { costOf, decideAfterModelFailure, type ModelRef, priceOf, type ResolvedModel, worstPriceOf } from '../../domain/model.ts';
 import { type EntryUsage, NO_USAGE, type ToolCall } from '../../domain/transcript.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { type Fault, isFault, messageOf } from '../../kit/fault.ts';
@@ -12,7 +12,8 @@ import type { Log } from '../../kit/log.ts';
 import type { Observation } from '../../kit/metrics.ts';
 import type { ModelEndpoint, ModelRequest, Models, ProviderGates } from '../../ports/model.ts';
 import type { Store } from '../../ports/store.ts';
-import { listRefusals, noteRefusal, type Refusal } from '../models/ops.ts';
+import type { Refusal } from '../models/ops.ts';
+import type { Refusals } from '../models/refusals.ts';
 import { estimateTokens } from './history.ts';
 
 export interface ModelWorld {
@@ -23,6 +24,7 @@ export interface ModelWorld {
   readonly log: Log;
   readonly observe: (observation: Observation) => void;
   readonly gates: ProviderGates;
+  readonly refusals: Refusals;
 }
 
 export interface ModelAsk {
@@ -70,8 +72,8 @@ export async function callModel(world: ModelWorld, ask: ModelAsk): Promise<Model
   throw fault('model.all_failed', { attempts: failures.map(({ name, fault: { message } }) => `${name}: ${message}`).join(' | ') });
 }
 
-async function findCandidates({ store, models, log }: ModelWorld, { workspaceId, agentId, chain }: ModelAsk) {
-  const refusals = await store.call(listRefusals, { workspaceId });
+async function findCandidates({ refusals: known, models, log }: ModelWorld, { workspaceId, agentId, chain }: ModelAsk) {
+  const refusals = await known.list(workspaceId);
   const candidates: Candidate[] = [];
   const skipped: { name: string; fault: Fault }[] = [];
   for (const ref of chain) {
@@ -100,8 +102,8 @@ async function tryCandidate(world: ModelWorld, ask: ModelAsk, { ref, endpoint }:
   const { models, clock, config, log, observe } = world;
   const { signal, deadlineAt, request } = ask;
   const client = await models.clientFor(endpoint);
-  const inputTokens = estimateTokens(JSON.stringify(request));
-  const most = worstCase(ref, { input: inputTokens, output: request.maxOutputTokens }, config);
+  const inputTokens = () => estimateTokens(JSON.stringify(request));
+  const most = worstPriceOf(ref, config) === null ? null : worstCase(ref, { input: inputTokens(), output: request.maxOutputTokens }, config);
   for (let tries = 1; ; tries++) {
     let since = clock.elapsed();
     if (most) await ask.reserve(ref, most);
@@ -129,7 +131,7 @@ async function tryCandidate(world: ModelWorld, ask: ModelAsk, { ref, endpoint }:
       ask.onCharge(chargeOf(ref, usage, config));
       return { ...reply, provider: ref.provider, model: ref.model, usage: { ...usage, cost: costOf(usage, priceOf(ref, config)) } };
     } catch (error) {
-      if (streamed > 0) ask.onCharge(chargeOf(ref, { ...NO_USAGE, input: inputTokens, output: estimateTokens(' '.repeat(streamed)) }, config));
+      if (streamed > 0) ask.onCharge(chargeOf(ref, { ...NO_USAGE, input: inputTokens(), output: estimateTokens(' '.repeat(streamed)) }, config));
       signal.throwIfAborted();
       if (!isFault(error)) throw error;
       done(error.code);
@@ -154,9 +156,9 @@ async function tryCandidate(world: ModelWorld, ask: ModelAsk, { ref, endpoint }:
   }
 }
 
-async function rememberRefusal({ store }: ModelWorld, workspaceId: string, { credential }: ModelEndpoint, ref: ResolvedModel, { code, message }: Fault) {
+async function rememberRefusal({ refusals }: ModelWorld, workspaceId: string, { credential }: ModelEndpoint, ref: ResolvedModel, { code, message }: Fault) {
   if (code !== 'model.not_found' && code !== 'model.billing') return;
-  await store.call(noteRefusal, { workspaceId, credential: credential.id, model: nameOf(ref), reason: message, forMs: REFUSED_FOR_MS });
+  await refusals.note(workspaceId, { credential: credential.id, model: nameOf(ref), reason: message }, REFUSED_FOR_MS);
 }
 
 function isRefused(refusals: readonly Refusal[], credential: string, ref: ModelRef): boolean {
