@@ -53,9 +53,28 @@ export function fairTag({ clock, latestOfTree, priority }: { clock: number; late
 /** A run that has begun before and goes on: it goes before everything that has not begun. */
 export const RESUMED_TAG = 0;
 
-/** Slots of a lane that one tree may hold, so that another one that comes finds a slot without waiting for this one's runs to end. */
-export function treeLimit(slots: number): number {
-  return Math.max(1, slots - Math.floor(slots / 4));
+/** How far back the demand of other trees is looked at. */
+export const DEMAND_WINDOW_MS = 5000;
+
+interface Stay {
+  readonly queuedAt: number;
+  readonly endedAt: number | null;
+}
+
+/** How many slots these runs wanted on average within the window: the time they waited counts as much as the time they ran. */
+export function slotsWanted(runs: readonly Stay[], now: number): number {
+  const since = now - DEMAND_WINDOW_MS;
+  const busy = runs.reduce((sum, { queuedAt, endedAt }) => sum + Math.max(0, (endedAt ?? now) - Math.max(queuedAt, since)), 0);
+  return busy / DEMAND_WINDOW_MS;
+}
+
+/**
+ * Slots of a lane that one tree may hold, so that others find a slot without waiting for its runs to end:
+ * what the others wanted of late and one more stays free. A tree alone may have nearly all, and each among several its share.
+ */
+export function treeLimit(slots: number, wantedByOthers: number, openTrees: number): number {
+  const reserved = wantedByOthers > 0 ? Math.ceil(wantedByOthers + 1) : slots >= 4 ? 1 : 0;
+  return Math.max(Math.ceil(slots / (openTrees + 1)), slots - reserved);
 }
 
 /** Queued runs of a lane above which a priority is refused: the lowest class goes first, and people last. */

@@ -1,7 +1,7 @@
 // How a worker gets its work: the fairest runs that may begin, each with a fence and all that its attempt must know.
 
 import { sql } from 'kysely';
-import { CLOCK_STEP, treeLimit } from '../../domain/lane.ts';
+import { CLOCK_STEP, DEMAND_WINDOW_MS, slotsWanted, treeLimit } from '../../domain/lane.ts';
 import { LEASE_MS, type RunInput, type RunKind } from '../../domain/run.ts';
 import type { SessionSettings } from '../../domain/session-settings.ts';
 import { NO_USAGE } from '../../domain/transcript.ts';
@@ -112,6 +112,15 @@ const claimable = statement<{ workspaceId: string; lane: string; now: number; tr
     .orderBy('r.id')
     .limit(p.limit),
 );
+const recentRuns = statement<{ workspaceId: string; since: number }>()((db, p) =>
+  db
+    .selectFrom('run')
+    .select(['root_id', 'lane', 'queued_at', 'ended_at'])
+    .where('workspace_id', '=', p.workspaceId)
+    .where('queued_at', '>', p.since)
+    .orderBy('queued_at', 'desc')
+    .limit(500),
+);
 const moveClock = statement<{ workspaceId: string; lane: string; clock: number }>()((db, p) =>
   db.updateTable('lane').set({ fair_clock: p.clock }).where('workspace_id', '=', p.workspaceId).where('name', '=', p.lane),
 );
@@ -195,18 +204,24 @@ interface LaneClaim {
   readonly limit: number;
 }
 
-/** One by one where trees could pass their limit, all at once where each run is a tree of its own. */
+/** The next in line. A tree with several of them is looked at again after each, because it may reach its limit. */
 function* claimFrom(tx: Tx, { workspaceId, workerId, lane, limit }: LaneClaim): OpSteps<Assignment[]> {
   const claimed: Assignment[] = [];
   let clock = lane.fair_clock;
   let left = limit;
+  let most = lane.slots;
   while (left > 0) {
-    const heads = yield* tx.all(claimable, { workspaceId, lane: lane.name, now: tx.now, treeLimit: treeLimit(lane.slots), limit: left });
+    const heads = yield* tx.all(claimable, { workspaceId, lane: lane.name, now: tx.now, treeLimit: most, limit: left });
+    const ofTree = heads.find(({ id, root_id }) => id !== root_id);
+    if (ofTree && most === lane.slots) {
+      most = yield* limitOfTree(tx, { workspaceId, lane, rootId: ofTree.root_id });
+      if (most < lane.slots) continue;
+    }
     const trees = new Set<string>();
-    let skipped = false;
+    let again = false;
     for (const { id, root_id, fair_tag } of heads) {
-      skipped ||= trees.has(root_id);
-      if (trees.has(root_id)) continue; // its tree's limit is looked at again
+      again ||= trees.has(root_id);
+      if (trees.has(root_id)) continue;
       trees.add(root_id);
       const run = yield* tx.one(takeRun, { id, workerId, until: tx.now + LEASE_MS, now: tx.now });
       if (!run) continue;
@@ -215,10 +230,25 @@ function* claimFrom(tx: Tx, { workspaceId, workerId, lane, limit }: LaneClaim): 
       const assignment = yield* beginAttempt(tx, run, workerId);
       if (assignment) claimed.push(assignment);
     }
-    if (!skipped) break;
+    if (!again) break;
   }
   if (clock !== lane.fair_clock) yield* tx.run(moveClock, { workspaceId, lane: lane.name, clock });
   return claimed;
+}
+
+interface TreeInLane {
+  readonly workspaceId: string;
+  readonly lane: { readonly name: string; readonly slots: number };
+  readonly rootId: string;
+}
+
+/** How many slots of a lane one tree may hold now, by what others wanted of late. */
+export function* limitOfTree(tx: Tx, { workspaceId, lane: { name, slots }, rootId }: TreeInLane): OpSteps<number> {
+  const recent = yield* tx.all(recentRuns, { workspaceId, since: tx.now - 2 * DEMAND_WINDOW_MS });
+  const others = recent.filter(({ lane, root_id }) => lane === name && root_id !== rootId);
+  const stays = others.map(({ queued_at, ended_at }) => ({ queuedAt: queued_at, endedAt: ended_at }));
+  const open = new Set(others.filter(({ ended_at }) => ended_at === null).map(({ root_id }) => root_id));
+  return treeLimit(slots, slotsWanted(stays, tx.now), open.size);
 }
 
 function* beginAttempt(tx: Tx, run: RunTable, workerId: string): OpSteps<Assignment | undefined> {

@@ -1,12 +1,12 @@
 // Why something stands where it stands: its state, whose move it is, since when, and what happens next by itself.
 
 import { sql } from 'kysely';
-import { treeLimit } from '../../domain/lane.ts';
 import { isTerminal, type RunOutcome } from '../../domain/run.ts';
 import type { Wait } from '../../domain/wait.ts';
 import { type OpSteps, readOp, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { jobById, jobsByName, viewJob } from '../cron/rows.ts';
+import { limitOfTree } from '../runs/claim.ts';
 import { openRunsOfSession, queued, runById, runByKey, running } from '../runs/rows.ts';
 import { byKey, sessionById, sessionWithLabel } from '../sessions/ops.ts';
 import { spawnNamed, viewSpawn } from '../spawns/ops.ts';
@@ -256,7 +256,7 @@ function* whyQueued(tx: Tx, run: RunTable, depth: number): OpSteps<Rest> {
       at: null,
     });
   const kin = Number((yield* tx.one(activeIn, { workspaceId, lane, rootId: run.root_id }))?.count ?? 0);
-  if (kin >= treeLimit(slots))
+  if (kin >= (yield* limitOfTree(tx, { workspaceId, lane: { name: lane, slots }, rootId: run.root_id })))
     return rest('its tree of work', `a run of its tree to end: ${kin} hold slots of the lane ${lane}, and the rest is for others`, {
       action: 'begin when one has ended',
       at: null,
