@@ -1,24 +1,44 @@
-// npm run chaos: rounds of turns under kills until the wanted number of kills. -- --kills 1000 --seed 1
+// npm run chaos: rounds of work under blows until the wanted number of kills. -- --kills 1000 --seed 1
 
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { runChaos } from './turns.ts';
+import { runRound } from './round.ts';
 
 const { values } = parseArgs({
-  options: { kills: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' }, turns: { type: 'string', default: '400' } },
+  options: {
+    kills: { type: 'string', default: '100' },
+    seed: { type: 'string', default: '1' },
+    units: { type: 'string', default: '300' },
+    verbose: { type: 'boolean', default: false },
+  },
 });
 const wanted = Number(values.kills);
+/** Every third round lives on a disk of 16 MB that is filled up now and then. */
+const SMALL_EVERY = 3;
 let seed = Number(values.seed);
 let kills = 0;
-let turns = 0;
-while (kills < wanted) {
+let units = 0;
+let slowest = 0;
+for (let round = 1; kills < wanted; round++) {
   const dir = mkdtempSync(join(tmpdir(), 'clawdbot-chaos-'));
-  const report = await runChaos({ dir, seed, turns: Number(values.turns), sessions: 20, log: () => undefined });
-  rmSync(dir, { recursive: true, force: true });
-  kills += Object.values(report.kills).reduce((sum, count) => sum + count, 0);
-  turns += report.turns;
-  process.stdout.write(`seed ${seed}: ${JSON.stringify(report)}\n${kills} kills, ${turns} turns: 0 lost, 0 doubled\n`);
+  const smallDisk = round % SMALL_EVERY === 0 && spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', dir]).status === 0;
+  try {
+    const log = (line: string) => values.verbose && process.stdout.write(`  ${line}\n`);
+    const report = await runRound({ dir, seed, units: smallDisk ? 100 : Number(values.units), sessions: 20, hangs: round % 2 === 0, smallDisk, log });
+    kills += report.kills;
+    units += report.units;
+    slowest = Math.max(slowest, report.slowestResumeMs);
+    process.stdout.write(`seed ${seed}${smallDisk ? ' on a disk of 16 MB' : ''}: ${JSON.stringify(report)}\n`);
+    process.stdout.write(`${kills} kills, ${units} units of work: 0 lost, 0 doubled, slowest gap ${slowest} ms\n`);
+  } catch (error) {
+    process.stdout.write(`seed ${seed} FAILED; replay it with -- --seed ${seed} --kills 1\n`);
+    throw error;
+  } finally {
+    if (smallDisk) execFileSync('umount', ['-l', dir]);
+    rmSync(dir, { recursive: true, force: true });
+  }
   seed += 1;
 }
