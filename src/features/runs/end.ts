@@ -2,7 +2,7 @@
 
 import { sql } from 'kysely';
 import { fault } from '../../domain/fault-codes.ts';
-import { type AttemptEnd, decideAfterAttempt, type RunInput, type RunOutcome, type TerminalState } from '../../domain/run.ts';
+import { type AttemptEnd, decideAfterAttempt, isTerminal, type RunInput, type RunOutcome, type TerminalState } from '../../domain/run.ts';
 import { NO_USAGE } from '../../domain/transcript.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
@@ -11,7 +11,7 @@ import { archiveSession, byKey } from '../sessions/ops.ts';
 import { chargeInterrupted } from '../usage/ledger.ts';
 import { forgetWaits, settleTarget } from '../waits/ops.ts';
 import { continueReplies, reportOutcome, tellWhatWaits } from './report.ts';
-import { appendRunEvent, queued, running, waiting } from './rows.ts';
+import { appendRunEvent, queued, runById, running, waiting } from './rows.ts';
 
 const endRow = statement<{ id: string; state: TerminalState; outcome: string; now: number }>()((db, p) =>
   db
@@ -114,7 +114,9 @@ export function* endRun(tx: Tx, run: RunTable, { state, attempt, outcome, actor 
 
 /** Ends what is queued or waits, and asks for the end of what runs: its worker hears of it by the event. */
 export function* stopRuns(tx: Tx, open: readonly RunTable[], actor: string, reason: string): OpSteps<void> {
-  for (const run of open) {
+  for (const { id } of open) {
+    const run = yield* tx.one(runById, { id }); // the end of an earlier one may have ended it
+    if (!run || isTerminal(run.state)) continue;
     if (run.state === 'running') {
       yield* tx.run(requestAbort, { id: run.id, reason });
       yield* appendRunEvent(tx, run, actor, { kind: 'run.abort_requested', reason });

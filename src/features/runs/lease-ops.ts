@@ -215,7 +215,9 @@ const DEADLINE_GRACE_MS = 5000;
 /** Ends attempts whose lease ran out and runs past their deadline. Answers the workers that held them, and whether nothing is under way. */
 export const reapRuns = txOp('runs.reap', function* (tx, { workspaceId }: { workspaceId: string }): OpSteps<{ hung: string[]; isIdle: boolean }> {
   const workers = new Set<string>();
-  for (const run of yield* tx.all(overdue, { workspaceId, now: tx.now, deadline: tx.now - DEADLINE_GRACE_MS })) {
+  for (const { id } of yield* tx.all(overdue, { workspaceId, now: tx.now, deadline: tx.now - DEADLINE_GRACE_MS })) {
+    const run = yield* tx.one(runById, { id }); // the end of an earlier one may have ended it, or asked for its end
+    if (run?.state !== 'running') continue;
     if (run.worker_id !== null) workers.add(run.worker_id);
     if (run.deadline_at !== null && run.deadline_at <= tx.now) {
       yield* endRun(tx, run, { state: 'timed_out', attempt: 'expired', outcome: outcomeWithoutAnswer('timed_out', run), actor: 'reaper' });
@@ -230,6 +232,9 @@ export const reapRuns = txOp('runs.reap', function* (tx, { workspaceId }: { work
 /** Ends every attempt of a worker that is gone. */
 export function* settleWorker(tx: Tx, workerId: string, end: 'died' | 'drained' | 'gateway_restart'): OpSteps<number> {
   const runs = yield* tx.all(liveOfWorker, { workerId });
-  for (const run of runs) yield* settleDeadAttempt(tx, run, end, `worker:${workerId}`);
+  for (const { id } of runs) {
+    const run = yield* tx.one(runById, { id }); // the end of an earlier one may have ended it, or asked for its end
+    if (run?.worker_id === workerId && !isTerminal(run.state)) yield* settleDeadAttempt(tx, run, end, `worker:${workerId}`);
+  }
   return runs.length;
 }

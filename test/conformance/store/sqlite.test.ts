@@ -14,6 +14,7 @@ import { Fault } from '../../../src/kit/fault.ts';
 import type { Store } from '../../../src/ports/store.ts';
 import { scratchDir } from '../../support/scratch.ts';
 import { storeDoorsConformance } from './doors.ts';
+import { storeOrchestrationConformance } from './orchestration.ts';
 import { handClock, type OpenedStore, storeConformance } from './suite.ts';
 
 async function open(t: TestContext, path = join(scratchDir(t), 'store.sqlite')): Promise<OpenedStore> {
@@ -40,6 +41,7 @@ async function open(t: TestContext, path = join(scratchDir(t), 'store.sqlite')):
 
 storeConformance('sqlite', open);
 storeDoorsConformance('sqlite', open);
+storeOrchestrationConformance('sqlite', open);
 
 const NEXT = (MIGRATIONS.at(-1)?.version ?? 0) + 1;
 const LATER = { version: NEXT, name: 'later', statements: ['CREATE TABLE later (id TEXT PRIMARY KEY)'] };
