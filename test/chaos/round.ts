@@ -49,7 +49,7 @@ const BLOWS: readonly Blow[] = [
   'model cut',
   'model stall',
 ];
-const UNITS_BETWEEN_BLOWS = 8;
+const UNITS_BETWEEN_BLOWS = 5;
 const IN_FLIGHT = 12;
 const BUDGET_USD = 50;
 
