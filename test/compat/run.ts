@@ -121,6 +121,55 @@ await expect(['system', 'event', '--text', 'look now', '--mode', 'now', '--json'
 await expect(['system', 'heartbeat', 'disable', '--json'], ({ stdout }) => assert.match(stdout, /"enabled": false/));
 await expect(['system', 'heartbeat', 'enable', '--json'], ({ stdout }) => assert.match(stdout, /"enabled": true/));
 await expect(['system', 'heartbeat', 'last', '--json'], ({ stdout }) => assert.match((jsonIn(stdout) as { status: string }).status, /^(sent|ok-token)$/));
+// Scheduled jobs: every verb of the original's cron command.
+let jobId = '';
+await expect(['cron', 'status', '--json'], ({ code, stdout }) => {
+  assert.equal(code, 0);
+  const { enabled, jobs, storePath } = jsonIn(stdout) as { enabled: boolean; jobs: number; storePath: string };
+  assert.deepEqual([enabled, jobs, storePath.endsWith('cron/jobs.json')], [true, 0, true]);
+});
+await expect(['cron', 'add', '--name', 'c1', '--every', '30m', '--session', 'isolated', '--message', 'do it', '--json'], ({ code, stdout, stderr }) => {
+  assert.equal(code, 0, stderr);
+  const job = jsonIn(stdout) as { id: string; schedule: { everyMs: number }; state: { nextRunAtMs: number } };
+  jobId = job.id;
+  assert.deepEqual([job.schedule.everyMs, job.state.nextRunAtMs > Date.now()], [1_800_000, true]);
+});
+await expect(['cron', 'add', '--name', 'c2', '--cron', '0 7 * * *', '--tz', 'Europe/London', '--system-event', 'morning', '--json'], ({ code, stdout }) => {
+  assert.equal(code, 0);
+  assert.equal((jsonIn(stdout) as { schedule: { tz: string } }).schedule.tz, 'Europe/London');
+});
+await expect(['cron', 'add', '--name', 'bad', '--cron', 'not a cron', '--system-event', 'x'], ({ code, stdout, stderr }) => {
+  assert.equal(code, 1);
+  assert.match(stdout + stderr, /CronPattern: invalid configuration format/);
+});
+await expect(['cron', 'list'], ({ code, stdout }) => {
+  assert.equal(code, 0);
+  assert.match(stdout, /c1[\s\S]*isolated/);
+});
+await expect(['cron', 'run', jobId, '--force'], ({ code, stdout, stderr }) => {
+  assert.equal(code, 0, stderr);
+  assert.equal((jsonIn(stdout) as { ran: boolean }).ran, true);
+});
+await expect(['cron', 'run', jobId], ({ stdout }) => assert.equal((jsonIn(stdout) as { reason: string }).reason, 'not-due'));
+await expect(['cron', 'runs', '--id', jobId], ({ stdout }) => {
+  const { entries } = jsonIn(stdout) as { entries: { status: string; summary: string }[] };
+  assert.equal(entries[0]?.status, 'ok');
+  assert.match(entries[0]?.summary ?? '', /^heard \[cron:/);
+});
+await expect(['cron', 'edit', jobId, '--name', 'renamed', '--every', '1h'], ({ code, stdout, stderr }) => {
+  assert.equal(code, 0, stderr);
+  const { name, schedule } = jsonIn(stdout) as { name: string; schedule: { everyMs: number } };
+  assert.deepEqual([name, schedule.everyMs], ['renamed', 3_600_000]);
+});
+await expect(['cron', 'disable', jobId], ({ stdout }) => assert.equal((jsonIn(stdout) as { enabled: boolean }).enabled, false));
+await expect(['cron', 'enable', jobId], ({ stdout }) => assert.equal((jsonIn(stdout) as { enabled: boolean }).enabled, true));
+await expect(['cron', 'list', '--all', '--json'], ({ stdout }) => assert.equal((jsonIn(stdout) as { jobs: unknown[] }).jobs.length, 2));
+await expect(['cron', 'rm', jobId, '--json'], ({ stdout }) => assert.deepEqual(jsonIn(stdout), { ok: true, removed: true }));
+await expect(['cron', 'rm', jobId, '--json'], ({ stdout }) => assert.deepEqual(jsonIn(stdout), { ok: true, removed: false }));
+await expect(['cron', 'run', 'zzz'], ({ code, stdout, stderr }) => {
+  assert.equal(code, 1);
+  assert.match(stdout + stderr, /unknown cron job id: zzz/);
+});
 await expect(['nodes', 'status', '--json'], ({ stdout }) => assert.deepEqual((jsonIn(stdout) as { nodes: unknown[] }).nodes, []));
 await expect(['nodes', 'list', '--json'], ({ stdout }) => assert.deepEqual(jsonIn(stdout), { pending: [], paired: [] }));
 await expect(['doctor', '--non-interactive'], ({ code }) => assert.equal(code, 0));
