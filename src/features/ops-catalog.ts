@@ -15,7 +15,7 @@ import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitMessage, submit
 import { getSession, getSessionById, listSessions, readEntries, readLatestEntries, searchEntries, sessionGist } from './sessions/ops.ts';
 import { pendingSystemEvents } from './sessions/system-events.ts';
 import { getSetting, putSetting } from './settings/ops.ts';
-import { cancelSpawn, childrenOf, getSpawn, listSpawns, requestSpawn } from './spawns/ops.ts';
+import { cancelSpawn, childrenOf, getSpawn, listSpawns, requestSpawn, tidySessions } from './spawns/ops.ts';
 import { fundBudget, spendingSince } from './usage/ops.ts';
 import { explain } from './why/ops.ts';
 import { beginGateway, beginWorker, endGateway, endWorker, forgetProcess, noteProcess } from './workers/ops.ts';
@@ -31,6 +31,7 @@ export const ops: readonly AnyOp[] = [
   childrenOf,
   getSpawn,
   listSpawns,
+  tidySessions,
   resolveApproval,
   carryOutCommand,
   compactSession,

@@ -26,6 +26,7 @@ import { healthBody } from '../features/health/methods.ts';
 import { startPacemaker } from '../features/heartbeats/pacemaker.ts';
 import { laneLoads, setLanes } from '../features/runs/ops.ts';
 import { startReaper } from '../features/runs/reaper.ts';
+import { startTidying } from '../features/spawns/tidy.ts';
 import { beginGateway, beginWorker, endGateway, endWorker } from '../features/workers/ops.ts';
 import { systemClock } from '../kit/clock.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
@@ -238,6 +239,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   const cronDoor = openCronDoor({ ...orchestration, stateDir });
   const ticker = startTicker(orchestration);
   const pacemaker = startPacemaker({ ...orchestration, readFile: (agentId) => readHeartbeatFile(workspaceOf(live.config(), agentId), home) });
+  const tidying = startTidying(orchestration);
   const reaper = startReaper({ workspaceId: WORKSPACE_ID, store, clock, log, onHung: pool.kill });
   log.info({ port: listening.port, pid: process.pid, config: live.current().source }, 'gateway ready');
   reportConfig(log, live.current());
@@ -263,7 +265,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     watch.close();
     expiry.stop();
     ws.close(reason);
-    await Promise.all([reaper.stop(), ticker.stop(), pacemaker.stop(), cronDoor.stop()]);
+    await Promise.all([reaper.stop(), ticker.stop(), pacemaker.stop(), cronDoor.stop(), tidying.stop()]);
     await pool.drain(live.config().gateway.drainSeconds * 1000);
     listening.close();
     ws.terminate();

@@ -66,6 +66,25 @@ it('a parent that waits for its children holds no slot, and gets what they found
   assert.equal(simulator.requests().length, 5);
 });
 
+it('a tree of waiting parents finishes with one slot for all of them', { timeout: 60_000 }, async (t) => {
+  const levels = [3, 2, 1].flatMap((depth) => {
+    const spawn = (side: string) => ({ name: 'sessions_spawn', input: { task: `fan {{user.1}}${side} d${depth - 1}` } });
+    const user = `fan (\\w*) d${depth}`;
+    return [
+      { when: { user, step: 0 }, tools: [spawn('l'), spawn('r')] },
+      { when: { user, step: 1 }, tools: [{ name: 'sessions_await', input: {} }] },
+      { when: { user, result: '"reply": "(\\d+)"[\\s\\S]*"reply": "(\\d+)"' }, text: '{{result.1}}{{result.2}}' },
+    ];
+  });
+  const { client } = await startJourney(t, {
+    scenario: { name: 'fan', rules: [...levels, { text: '1' }] },
+    config: { agents: { defaults: { maxConcurrent: 1, subagents: { maxConcurrent: 1 } } } },
+  });
+  assert.equal(textOf(await order(client, 'fan x d3')), '11111111');
+  const { spawns } = await ask(client, 'spawns.list');
+  assert.deepEqual([spawns.length, new Set(spawns.map(({ status }: { status: string }) => status)).size], [14, 1]);
+});
+
 it('the command line asks, waits, lists and stops; the same key is one sub-agent', async (t) => {
   const { installation, gateway } = await startJourney(t, { scenario: SCENARIO });
   const env = { CLAWDBOT_GATEWAY_PORT: String(gateway.port) };

@@ -36,7 +36,8 @@ const laneCounts = statement<{ workspaceId: string }>()((db, p) =>
         .where('run.state', '=', running)
         .as('active'),
     ])
-    .where('lane.workspace_id', '=', p.workspaceId),
+    .where('lane.workspace_id', '=', p.workspaceId)
+    .where('lane.name', 'not like', 'role:%'),
 );
 const setLane = statement<{ workspaceId: string; name: string; slots: number; longestQueue: number }>()((db, p) =>
   db

@@ -13,7 +13,7 @@ import { appendEvent } from '../events/ops.ts';
 import { stopRuns } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
 import { queued, runById, running, waiting } from '../runs/rows.ts';
-import { ensureSession, nameSession } from '../sessions/ops.ts';
+import { archiveSession, ensureSession, nameSession } from '../sessions/ops.ts';
 import { fitsAbove } from '../usage/ledger.ts';
 import { settleTarget } from '../waits/ops.ts';
 
@@ -278,6 +278,37 @@ export const cancelSpawn = txOp('spawns.cancel', function* (tx, { workspaceId, n
     yield* tell(tx, { ...spawn, state: 'cancelled' }, actor, 'spawn.decided');
   }
   return { spawn: yield* viewSpawn(tx, yield* find(tx, { workspaceId, name })), cancelled: open };
+});
+
+const doneSessions = statement<{ workspaceId: string; before: number; limit: number }>()((db, p) =>
+  db
+    .selectFrom('session')
+    .selectAll()
+    .where('workspace_id', '=', p.workspaceId)
+    .where('archived_at', 'is', null)
+    .where('updated_at', '<', p.before)
+    .where('key', 'like', 'agent:%:subagent:%')
+    .where((row) =>
+      row.not(
+        row.exists(
+          row
+            .selectFrom('run')
+            .select('run.id')
+            .whereRef('run.workspace_id', '=', 'session.workspace_id')
+            .whereRef('run.session_key', '=', 'session.key')
+            .where('run.state', 'in', [queued, running, waiting]),
+        ),
+      ),
+    )
+    .limit(p.limit),
+);
+const AT_ONCE = 200;
+
+/** Takes sessions of sub-agents off the lists that have had no work for a while. Their transcripts stay readable by id. */
+export const tidySessions = txOp('spawns.tidy', function* (tx, { workspaceId, idleMs }: { workspaceId: string; idleMs: number }): OpSteps<number> {
+  const done = yield* tx.all(doneSessions, { workspaceId, before: tx.now - idleMs, limit: AT_ONCE });
+  for (const session of done) yield* archiveSession(tx, session);
+  return done.length;
 });
 
 export const getSpawn = readOp('spawns.get', function* (tx, named: { workspaceId: string; name: string }): OpSteps<SpawnView> {

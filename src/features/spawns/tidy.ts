@@ -1,0 +1,30 @@
+// The room's loop: sessions of sub-agents leave the lists when they have had no work for a while.
+
+import type { Config } from '../../domain/config.ts';
+import type { Clock } from '../../kit/clock.ts';
+import type { Log } from '../../kit/log.ts';
+import { type Loop, startLoop } from '../../kit/loop.ts';
+import type { Store } from '../../ports/store.ts';
+import { tidySessions } from './ops.ts';
+
+interface TidyOptions {
+  readonly workspaceId: string;
+  readonly store: Store;
+  readonly config: () => Config;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const EVERY_MS = 300_000;
+const MINUTE_MS = 60_000;
+
+export function startTidying({ workspaceId, store, config, clock, log }: TidyOptions): Loop {
+  const run = async (): Promise<number | undefined> => {
+    const minutes = config().agents.defaults.subagents.archiveAfterMinutes;
+    if (minutes === 0) return undefined;
+    const taken = await store.call(tidySessions, { workspaceId, idleMs: minutes * MINUTE_MS });
+    if (taken > 0) log.info({ sessions: taken }, 'sessions of sub-agents are archived');
+    return undefined;
+  };
+  return startLoop({ name: 'tidy', everyMs: EVERY_MS, run, clock, log });
+}
