@@ -92,16 +92,19 @@ export async function check({ ask, units, workspace, requests, budgetUsd }: Evid
 
 /** Sub-agents in the background may still be told: that ends by itself. */
 async function settledSpawns(ask: Ask): Promise<readonly SpawnView[]> {
-  return until(
-    'every spawn to be settled and told',
-    async () => {
-      const { spawns } = (await ask('spawns.list', { limit: 500 })) as { spawns: SpawnView[] };
-      const { runs } = (await ask('runs.list', { limit: 500 })) as { runs: { state: string }[] };
-      const over = runs.every(({ state }) => !['queued', 'running', 'waiting'].includes(state));
-      return over && spawns.every(({ status, delivery }) => status === 'settled' && delivery === 'delivered') && spawns;
-    },
-    60_000,
-  );
+  let left: unknown[] = [];
+  const look = async () => {
+    const { spawns } = (await ask('spawns.list', { limit: 500 })) as { spawns: SpawnView[] };
+    const { runs } = (await ask('runs.list', { limit: 500 })) as { runs: { state: string; runKey: string }[] };
+    const open = runs.filter(({ state }) => ['queued', 'running', 'waiting'].includes(state));
+    left = [...open, ...spawns.filter(({ status, delivery }) => status !== 'settled' || delivery !== 'delivered')];
+    return left.length === 0 && spawns;
+  };
+  try {
+    return await until('every spawn to be settled and told', look, 60_000);
+  } catch {
+    throw new Error(`these are not over: ${JSON.stringify(left, null, 1)}`);
+  }
 }
 
 async function countInterrupted(ask: Ask, units: readonly Unit[], spawns: readonly SpawnView[]): Promise<number> {

@@ -109,7 +109,9 @@ export function* endRun(tx: Tx, run: RunTable, { state, attempt, outcome, actor 
     if (session) yield* archiveSession(tx, session);
   }
   if (input.replies && state === 'succeeded') yield* continueReplies(tx, run, text, input.replies);
-  if (state !== 'cancelled' && run.session_key !== null) yield* tellWhatWaits(tx, run);
+  // Somebody stopped what had begun, or an announcement: what is left is told with the next turn. Otherwise it is told now.
+  const stopped = state === 'cancelled' && (run.user_seq !== null || run.kind === 'announce');
+  if (!stopped && run.session_key !== null) yield* tellWhatWaits(tx, run);
 }
 
 /** Ends what is queued or waits, and asks for the end of what runs: its worker hears of it by the event. */

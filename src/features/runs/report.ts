@@ -41,7 +41,7 @@ export function* reportOutcome(tx: Tx, run: RunTable, outcome: RunOutcome, state
     resultOf: run.id,
     text: describeResult({ label, state, text: text.slice(0, RESULT_CHARS), error: error?.message ?? null, stats: statsOf(tx, run, outcome) }),
   });
-  if (awaiting.length === 0) yield* announce(tx, run, heir.sessionKey, heir.agentId);
+  if (awaiting.length === 0) yield* announce(tx, run, heir, `announce:${run.id}`);
 }
 
 /** The session that asked, or, when that is gone, the nearest one above it that is left. */
@@ -64,7 +64,7 @@ function statsOf(tx: Tx, run: RunTable, { usage }: RunOutcome): string {
 }
 
 /** A turn in which a session hears results, unless one is on its way that will tell them. */
-function* announce(tx: Tx, cause: RunTable, sessionKey: string, agentId: string): OpSteps<void> {
+function* announce(tx: Tx, cause: RunTable, { sessionKey, agentId }: Pick<Report, 'sessionKey' | 'agentId'>, runKey: string): OpSteps<void> {
   const workspaceId = cause.workspace_id;
   const open = yield* tx.all(openRunsOfSession, { workspaceId, sessionKey });
   if (open.some(({ state, user_seq }) => (state === 'queued' && user_seq === null) || state === 'waiting')) return;
@@ -73,7 +73,7 @@ function* announce(tx: Tx, cause: RunTable, sessionKey: string, agentId: string)
   yield* enqueueRun(tx, {
     workspaceId,
     actor: `run:${cause.id}`,
-    runKey: `announce:${cause.id}`,
+    runKey,
     kind: 'announce',
     sessionKey,
     agentId,
@@ -90,7 +90,7 @@ function* announce(tx: Tx, cause: RunTable, sessionKey: string, agentId: string)
 export function* tellWhatWaits(tx: Tx, ended: RunTable): OpSteps<void> {
   const { workspace_id: workspaceId, session_key: sessionKey } = ended;
   if (sessionKey === null || !(yield* hasUntoldResults(tx, { workspaceId, sessionKey }))) return;
-  yield* announce(tx, { ...ended, parent_id: ended.id }, sessionKey, ended.agent_id);
+  yield* announce(tx, { ...ended, parent_id: ended.id }, { sessionKey, agentId: ended.agent_id }, `announce-after:${ended.id}`);
 }
 
 /** Hands one agent's answer to the other, who may answer in turn. */
