@@ -7,9 +7,12 @@ import { fault } from './fault-codes.ts';
 import { PRIORITY } from './lane.ts';
 
 const text = z.string().max(200_000);
+/** Up to the year 2200: beyond it dates stop being dates. */
+const instant = z.number().int().min(0).max(Date.UTC(2200, 0));
+const TEN_YEARS_MS = 315_360_000_000;
 const Schedule = z.discriminatedUnion('kind', [
-  z.looseObject({ kind: z.literal('at'), atMs: z.number().int() }),
-  z.looseObject({ kind: z.literal('every'), everyMs: z.number().int().min(1000), anchorMs: z.number().int().optional() }),
+  z.looseObject({ kind: z.literal('at'), atMs: instant }),
+  z.looseObject({ kind: z.literal('every'), everyMs: z.number().int().min(1000).max(TEN_YEARS_MS), anchorMs: instant.optional() }),
   z.looseObject({ kind: z.literal('cron'), expr: z.string().trim().min(1).max(200), tz: z.string().optional() }),
 ]);
 export type Schedule = z.infer<typeof Schedule>;
@@ -50,7 +53,7 @@ export const CronSpec = z.looseObject({
     .looseObject({ postToMainPrefix: z.string().optional(), postToMainMode: z.enum(['summary', 'full']).optional(), postToMainMaxChars: z.number().optional() })
     .optional(),
   catchUp: z.enum(CATCH_UP).optional().describe('Slots that were missed: the latest runs (default), all run, none runs.'),
-  graceMinutes: z.number().min(0).optional().describe('A slot missed by more than this is not made up.'),
+  graceMinutes: z.number().min(0).max(5_256_000).optional().describe('A slot missed by more than this is not made up.'),
   onlyIf: z.array(z.enum(CRON_CHECKS)).optional().describe('Checks of which one must say that there is work; otherwise the slot costs nothing.'),
   priority: z.enum(['urgent', 'normal', 'low']).optional(),
 });

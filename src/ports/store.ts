@@ -56,6 +56,11 @@ export function statement<P>() {
   };
 }
 
+/** The named parameters as a row whose columns are called the same. */
+export function pick<P, K extends keyof P>(p: P, ...names: readonly K[]): Pick<P, K> {
+  return Object.fromEntries(names.map((name) => [name, p[name]])) as Pick<P, K>; // every name was given
+}
+
 /** One step of an op, handed to the engine, which answers with rows. */
 export interface Step {
   readonly statement: Compiled;

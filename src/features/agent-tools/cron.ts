@@ -23,6 +23,9 @@ const Input = z.looseObject({
 });
 type Asked = z.infer<typeof Input>;
 
+/** An agent that plans its own work must not fill the calendar. */
+const MOST_JOBS = 100;
+
 export function createCronTool(world: AgentToolWorld): Tool {
   return {
     spec: {
@@ -76,8 +79,12 @@ async function act(world: AgentToolWorld, asked: Asked, context: ToolContext): P
       const jobs = await store.call(listCronJobs, { workspaceId });
       return { jobs: jobs.filter((job) => isOwn(job) && (job.enabled || asked.includeDisabled === true)).map(shownJob) };
     }
-    case 'add':
+    case 'add': {
+      const jobs = await store.call(listCronJobs, { workspaceId });
+      if (jobs.filter(isOwn).length >= MOST_JOBS)
+        throw fault('request.refused', { reason: `there are ${MOST_JOBS} jobs of this agent already: remove some first` });
       return addJob(asker, { ...(asked.job ?? {}), agentId });
+    }
     case 'update':
       return updateJob(asker, (await own()).id, { ...(asked.patch ?? {}), agentId });
     case 'remove':

@@ -2,7 +2,7 @@
 
 import { type Approval, type ApprovalKind, type ExecDecision, stateOfDecision } from '../../domain/approval.ts';
 import { fault } from '../../domain/fault-codes.ts';
-import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
+import { type OpSteps, pick, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { ApprovalTable } from '../../ports/tables.ts';
 import { appendEvent } from '../events/ops.ts';
 import { settleTarget } from '../waits/ops.ts';
@@ -17,15 +17,9 @@ const insertApproval = statement<Omit<ApprovalTable, 'decision' | 'decided_by' |
   db
     .insertInto('approval')
     .values({
-      id: p.id,
-      workspace_id: p.workspace_id,
-      kind: p.kind,
+      ...pick(p, 'id', 'workspace_id', 'kind', 'request', 'owner', 'created_at', 'deadline_at'),
       state: 'pending',
-      request: p.request,
-      owner: p.owner,
       default_decision: null,
-      created_at: p.created_at,
-      deadline_at: p.deadline_at,
       decision: null,
       decided_by: null,
       decided_at: null,

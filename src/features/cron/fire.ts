@@ -84,7 +84,8 @@ function* queueTurn(tx: Tx, home: CronHome, { jobId, spec, at, actor }: Firing, 
   const sessionKey = `agent:${agentId}:cron:${jobId}`;
   const open = yield* tx.all(openRunsOfSession, { workspaceId, sessionKey });
   const skipped = (reason: string): Fired => ({ kind: 'skipped', reason, said: reason });
-  if (open.some(({ state, user_seq }) => state === 'queued' && user_seq === null)) return skipped('an earlier slot of this job still waits');
+  const waits = open.some(({ state, user_seq }) => state === 'queued' && user_seq === null);
+  if (waits && spec.catchUp !== 'run-all') return skipped('an earlier slot of this job still waits');
   const priority = jobPriority(spec);
   if (!(yield* hasRoom(tx, { workspaceId, lane: 'cron', priority }))) return skipped('too much work waits in the lane "cron"');
   const report: Report = {

@@ -3,7 +3,7 @@
 import { type CronSpec, dueSlots, nextSlot } from '../../domain/cron.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { isTerminal, type RunOutcome } from '../../domain/run.ts';
-import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
+import { type OpSteps, pick, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { CronJobTable, CronSlotTable } from '../../ports/tables-work.ts';
 import { runById } from '../runs/rows.ts';
 import { type CronHome, fireSlot } from './fire.ts';
@@ -28,18 +28,7 @@ const allJobs = statement<InWorkspace>()((db, p) =>
 const putJob = statement<Omit<CronJobTable, 'removed_at'>>()((db, p) =>
   db
     .insertInto('cron_job')
-    .values({
-      id: p.id,
-      workspace_id: p.workspace_id,
-      name: p.name,
-      enabled: p.enabled,
-      spec: p.spec,
-      created_at: p.created_at,
-      updated_at: p.updated_at,
-      cursor_at: p.cursor_at,
-      next_at: p.next_at,
-      removed_at: null,
-    })
+    .values({ ...pick(p, 'id', 'workspace_id', 'name', 'enabled', 'spec', 'created_at', 'updated_at', 'cursor_at', 'next_at'), removed_at: null })
     .onConflict((clash) =>
       clash.column('id').doUpdateSet({ name: p.name, enabled: p.enabled, spec: p.spec, updated_at: p.updated_at, cursor_at: p.cursor_at, next_at: p.next_at }),
     ),
@@ -76,17 +65,7 @@ const nextJob = statement<InWorkspace>()((db, p) =>
 const insertSlot = statement<CronSlotTable>()((db, p) =>
   db
     .insertInto('cron_slot')
-    .values({
-      job_id: p.job_id,
-      scheduled_for: p.scheduled_for,
-      workspace_id: p.workspace_id,
-      state: p.state,
-      reason: p.reason,
-      run_id: p.run_id,
-      session_id: p.session_id,
-      decided_at: p.decided_at,
-      settled_at: p.settled_at,
-    })
+    .values(pick(p, 'job_id', 'scheduled_for', 'workspace_id', 'state', 'reason', 'run_id', 'session_id', 'decided_at', 'settled_at'))
     .onConflict((clash) => clash.columns(['job_id', 'scheduled_for']).doNothing())
     .returning('job_id'),
 );

@@ -2,7 +2,7 @@
 
 import type { PairingRequest } from '../../domain/event.ts';
 import { fault } from '../../domain/fault-codes.ts';
-import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
+import { type OpSteps, pick, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { DeviceTable, DeviceTokenTable, PairingRequestTable } from '../../ports/tables.ts';
 import { appendEvent } from '../events/ops.ts';
 
@@ -117,16 +117,8 @@ const pendingRequests = statement<{ workspaceId: string; now: number }>()((db, p
 );
 const insertRequest = statement<Omit<PairingRequestTable, 'state' | 'decided_by' | 'decided_at'>>()((db, p) =>
   db.insertInto('pairing_request').values({
-    id: p.id,
-    workspace_id: p.workspace_id,
-    device_id: p.device_id,
-    role: p.role,
-    public_key: p.public_key,
-    about: p.about,
-    scopes: p.scopes,
+    ...pick(p, 'id', 'workspace_id', 'device_id', 'role', 'public_key', 'about', 'scopes', 'created_at', 'deadline_at'),
     state: 'pending',
-    created_at: p.created_at,
-    deadline_at: p.deadline_at,
     decided_by: null,
     decided_at: null,
   }),

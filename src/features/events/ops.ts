@@ -3,7 +3,7 @@
 import type { EventBody, SealedEvent } from '../../domain/event.ts';
 import { sha256Hex } from '../../kit/id.ts';
 import { canonicalJson } from '../../kit/lines.ts';
-import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
+import { type OpSteps, pick, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { EventTable } from '../../ports/tables.ts';
 
 export interface NewEvent {
@@ -23,18 +23,7 @@ const nextSeq = statement<{ name: string; workspaceId: string }>()((db, p) =>
     .returning('seq'),
 );
 const insertEvent = statement<Omit<EventTable, 'sealed_seq' | 'hash'>>()((db, p) =>
-  db.insertInto('event').values({
-    stream: p.stream,
-    seq: p.seq,
-    workspace_id: p.workspace_id,
-    sealed_seq: null,
-    hash: null,
-    actor: p.actor,
-    session_key: p.session_key,
-    run_key: p.run_key,
-    body: p.body,
-    at: p.at,
-  }),
+  db.insertInto('event').values({ ...pick(p, 'stream', 'seq', 'workspace_id', 'actor', 'session_key', 'run_key', 'body', 'at'), sealed_seq: null, hash: null }),
 );
 const unsealed = statement<Record<never, never>>()((db) =>
   db.selectFrom('event').selectAll().where('sealed_seq', 'is', null).orderBy('at').orderBy('stream').orderBy('seq'),

@@ -5,7 +5,7 @@ import { fault } from '../../domain/fault-codes.ts';
 import { fairTag, type LaneName, queueBound } from '../../domain/lane.ts';
 import type { ChildPolicy, RunInput, RunKind, RunView } from '../../domain/run.ts';
 import type { SessionSettings } from '../../domain/session-settings.ts';
-import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
+import { type OpSteps, pick, statement, type Tx } from '../../ports/store.ts';
 import { ensureSession } from '../sessions/ops.ts';
 import { appendRunEvent, queued, runByKey, viewRun } from './rows.ts';
 
@@ -57,18 +57,13 @@ const insertRun = statement<NewRun>()((db, p) =>
   db
     .insertInto('run')
     .values({
-      id: p.id,
+      ...pick(p, 'id', 'kind', 'lane', 'priority', 'actor', 'input', 'depth', 'role'),
       workspace_id: p.workspaceId,
       client_key: p.runKey,
-      kind: p.kind,
       session_id: p.sessionId,
       session_key: p.sessionKey,
       agent_id: p.agentId,
-      lane: p.lane,
-      priority: p.priority,
       state: queued,
-      actor: p.actor,
-      input: p.input,
       outcome: null,
       timeout_ms: p.timeoutMs,
       deadline_at: null,
@@ -84,9 +79,7 @@ const insertRun = statement<NewRun>()((db, p) =>
       user_seq: null,
       root_id: p.rootId,
       parent_id: p.parentId,
-      depth: p.depth,
       child_policy: p.childPolicy,
-      role: p.role,
       job_id: p.jobId,
       fair_tag: p.tag,
       wait: null,

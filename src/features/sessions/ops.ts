@@ -2,7 +2,7 @@
 
 import { sql } from 'kysely';
 import type { Entry, EntryBody } from '../../domain/transcript.ts';
-import { type OpSteps, readOp, statement, type Tx } from '../../ports/store.ts';
+import { type OpSteps, pick, readOp, statement, type Tx } from '../../ports/store.ts';
 import type { SessionTable } from '../../ports/tables.ts';
 
 export interface SessionKey {
@@ -107,23 +107,26 @@ export function* ensureSession(tx: Tx, { workspaceId, key, agentId }: SessionKey
 const archiveRow = statement<{ id: string; now: number }>()((db, p) => db.updateTable('session').set({ archived_at: p.now }).where('id', '=', p.id));
 const insertHeir = statement<SessionTable>()((db, p) =>
   db.insertInto('session').values({
-    id: p.id,
-    workspace_id: p.workspace_id,
-    key: p.key,
-    agent_id: p.agent_id,
-    label: p.label,
-    model_override: p.model_override,
-    last_seq: p.last_seq,
-    input_tokens: p.input_tokens,
-    output_tokens: p.output_tokens,
-    context_tokens: p.context_tokens,
-    last_model: p.last_model,
-    aborted_last_run: p.aborted_last_run,
-    created_at: p.created_at,
-    updated_at: p.updated_at,
-    settings: p.settings,
-    spawned_by: p.spawned_by,
-    context_from: p.context_from,
+    ...pick(
+      p,
+      'id',
+      'workspace_id',
+      'key',
+      'agent_id',
+      'label',
+      'model_override',
+      'last_seq',
+      'input_tokens',
+      'output_tokens',
+      'context_tokens',
+      'last_model',
+      'aborted_last_run',
+      'created_at',
+      'updated_at',
+      'settings',
+      'spawned_by',
+      'context_from',
+    ),
     archived_at: null,
   }),
 );

@@ -5,7 +5,7 @@ import type { Role, Spawner } from '../../domain/role.ts';
 import { isRole } from '../../domain/role.ts';
 import { isTerminal, type RunOutcome, type RunState } from '../../domain/run.ts';
 import { decideSpawn, explainDenial, type SpawnFact, type SpawnLimits, type SpawnOrder, type SpawnState, type SpawnStatus } from '../../domain/spawn.ts';
-import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
+import { type OpSteps, pick, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import type { SpawnTable } from '../../ports/tables-work.ts';
 import { openApproval } from '../approvals/ops.ts';
@@ -71,28 +71,33 @@ export interface SpawnView {
 }
 
 const insertSpawn = statement<SpawnTable>()((db, p) =>
-  db.insertInto('spawn').values({
-    id: p.id,
-    workspace_id: p.workspace_id,
-    request_key: p.request_key,
-    state: p.state,
-    rule: p.rule,
-    requester: p.requester,
-    parent_run_id: p.parent_run_id,
-    parent_session_key: p.parent_session_key,
-    child_run_id: p.child_run_id,
-    child_session_key: p.child_session_key,
-    agent_id: p.agent_id,
-    role: p.role,
-    depth: p.depth,
-    label: p.label,
-    request: p.request,
-    requested_at: p.requested_at,
-    decided_at: p.decided_at,
-    decided_by: p.decided_by,
-    deadline_at: p.deadline_at,
-    cleanup: p.cleanup,
-  }),
+  db
+    .insertInto('spawn')
+    .values(
+      pick(
+        p,
+        'id',
+        'workspace_id',
+        'request_key',
+        'state',
+        'rule',
+        'requester',
+        'parent_run_id',
+        'parent_session_key',
+        'child_run_id',
+        'child_session_key',
+        'agent_id',
+        'role',
+        'depth',
+        'label',
+        'request',
+        'requested_at',
+        'decided_at',
+        'decided_by',
+        'deadline_at',
+        'cleanup',
+      ),
+    ),
 );
 const spawnByKey = statement<{ workspaceId: string; key: string }>()((db, p) =>
   db.selectFrom('spawn').selectAll().where('workspace_id', '=', p.workspaceId).where('request_key', '=', p.key),

@@ -4,53 +4,61 @@ import { sql } from 'kysely';
 import type { BudgetLimit, Charge } from '../../domain/budget.ts';
 import { limitOf } from '../../domain/budget.ts';
 import type { RunInput } from '../../domain/run.ts';
-import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
+import { type OpSteps, pick, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import type { LedgerTable, ReservationTable, SpendTable } from '../../ports/tables-work.ts';
 import { openApproval } from '../approvals/ops.ts';
 import { appendEvent } from '../events/ops.ts';
 
 const insertCharge = statement<LedgerTable>()((db, p) =>
-  db.insertInto('ledger').values({
-    id: p.id,
-    workspace_id: p.workspace_id,
-    at: p.at,
-    day: p.day,
-    run_id: p.run_id,
-    root_id: p.root_id,
-    session_key: p.session_key,
-    agent_id: p.agent_id,
-    role: p.role,
-    job_id: p.job_id,
-    provider: p.provider,
-    model: p.model,
-    input: p.input,
-    output: p.output,
-    cache_read: p.cache_read,
-    cache_write: p.cache_write,
-    micros: p.micros,
-    priced: p.priced,
-  }),
+  db
+    .insertInto('ledger')
+    .values(
+      pick(
+        p,
+        'id',
+        'workspace_id',
+        'at',
+        'day',
+        'run_id',
+        'root_id',
+        'session_key',
+        'agent_id',
+        'role',
+        'job_id',
+        'provider',
+        'model',
+        'input',
+        'output',
+        'cache_read',
+        'cache_write',
+        'micros',
+        'priced',
+      ),
+    ),
 );
 const addSpend = statement<SpendTable>()((db, p) =>
   db
     .insertInto('spend')
-    .values({
-      workspace_id: p.workspace_id,
-      day: p.day,
-      agent_id: p.agent_id,
-      role: p.role,
-      job_id: p.job_id,
-      provider: p.provider,
-      model: p.model,
-      calls: p.calls,
-      input: p.input,
-      output: p.output,
-      cache_read: p.cache_read,
-      cache_write: p.cache_write,
-      micros: p.micros,
-      unpriced: p.unpriced,
-    })
+    .values(
+      pick(
+        p,
+        'workspace_id',
+        'day',
+        'agent_id',
+        'role',
+        'job_id',
+        'provider',
+        'model',
+        'calls',
+        'input',
+        'output',
+        'cache_read',
+        'cache_write',
+        'micros',
+        'unpriced',
+      ),
+    )
     .onConflict((clash) =>
       clash.columns(['workspace_id', 'day', 'agent_id', 'role', 'job_id', 'provider', 'model']).doUpdateSet((row) => ({
         calls: row('spend.calls', '+', p.calls),
@@ -76,20 +84,7 @@ const dropReservation = statement<{ runId: string }>()((db, p) =>
 const putReservation = statement<ReservationTable>()((db, p) =>
   db
     .insertInto('reservation')
-    .values({
-      run_id: p.run_id,
-      workspace_id: p.workspace_id,
-      day: p.day,
-      agent_id: p.agent_id,
-      role: p.role,
-      job_id: p.job_id,
-      root_id: p.root_id,
-      provider: p.provider,
-      model: p.model,
-      micros: p.micros,
-      tokens: p.tokens,
-      at: p.at,
-    })
+    .values(pick(p, 'run_id', 'workspace_id', 'day', 'agent_id', 'role', 'job_id', 'root_id', 'provider', 'model', 'micros', 'tokens', 'at'))
     .onConflict((clash) =>
       clash.column('run_id').doUpdateSet({ day: p.day, provider: p.provider, model: p.model, micros: p.micros, tokens: p.tokens, at: p.at }),
     ),
