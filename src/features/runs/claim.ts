@@ -12,6 +12,7 @@ import { appendEntries, byKey, renewSession } from '../sessions/ops.ts';
 import { tellSystemEvents } from '../sessions/system-events.ts';
 import { collectMessages } from './collect.ts';
 import { endRun } from './end.ts';
+import { NOTHING_LEFT } from './report.ts';
 import { appendRunEvent, queued, running, waiting } from './rows.ts';
 
 interface Claimed {
@@ -298,7 +299,7 @@ function* beginTurn(tx: Tx, run: RunTable, input: RunInput): OpSteps<boolean> {
   const sessionId = run.kind === 'cron' ? yield* renewSessionOf(tx, run) : (run.session_id ?? '');
   const news = yield* tellSystemEvents(tx, { workspaceId: run.workspace_id, sessionKey, runId: run.id });
   if (run.kind === 'announce' && news === '') {
-    const outcome = { text: '', stopReason: 'collected', usage: NO_USAGE, steps: 0 };
+    const outcome = { text: '', stopReason: NOTHING_LEFT, usage: NO_USAGE, steps: 0 };
     yield* endRun(tx, run, { state: 'succeeded', attempt: 'done', actor: 'store', outcome });
     return false;
   }

@@ -12,6 +12,8 @@ import { enqueueRun } from './enqueue.ts';
 import { lookAt } from './look.ts';
 import { openRunsOfSession, runById } from './rows.ts';
 
+/** An announcement that found everything told already. */
+export const NOTHING_LEFT = 'collected';
 const REPORT_CHARS = 8000;
 const RESULT_CHARS = 60_000;
 const REPLY_SKIP = 'REPLY_SKIP';
@@ -21,10 +23,11 @@ const labelOfChild = statement<{ runId: string }>()((db, p) => db.selectFrom('sp
 
 /** Tells the session of a report, in the transaction that ends the run. `awaiting` are the runs that waited for this one. */
 export function* reportOutcome(tx: Tx, run: RunTable, outcome: RunOutcome, state: TerminalState, report: Report, awaiting: readonly string[]): OpSteps<void> {
-  const { text, error } = outcome;
+  const { text, error, stopReason } = outcome;
   const workspaceId = run.workspace_id;
+  const silent = text.trim() === NO_REPLY && run.kind !== 'spawn';
+  if (silent || stopReason === NOTHING_LEFT) return;
   if (report.as === 'event') {
-    if (text.trim() === NO_REPLY) return;
     const told = error ? `${report.name} (error): ${error.message}` : `${report.name}: ${text}`;
     yield* noteSystemEvent(tx, { workspaceId, sessionKey: report.sessionKey, text: told.slice(0, report.maxChars ?? REPORT_CHARS) });
     if (!report.now) return;
@@ -68,7 +71,7 @@ function* announce(tx: Tx, cause: RunTable, { sessionKey, agentId }: Pick<Report
   const workspaceId = cause.workspace_id;
   const open = yield* tx.all(openRunsOfSession, { workspaceId, sessionKey });
   if (open.some(({ state, user_seq }) => (state === 'queued' && user_seq === null) || state === 'waiting')) return;
-  const parent = cause.parent_id === null ? undefined : yield* tx.one(runById, { id: cause.parent_id });
+  const parent = yield* ancestorIn(tx, cause, sessionKey);
   const inherited = parent && isSubagentKey(sessionKey) ? (JSON.parse(parent.input) as { report?: Report }).report : undefined; // written by enqueueRun
   yield* enqueueRun(tx, {
     workspaceId,
@@ -84,6 +87,16 @@ function* announce(tx: Tx, cause: RunTable, { sessionKey, agentId }: Pick<Report
     ...(parent && { parent: { runId: parent.id, rootId: parent.root_id, depth: parent.depth, childPolicy: 'adopt' as const } }),
     role: parent?.role ?? null,
   });
+}
+
+/** The run of a session from which a run descends. What it owes to those above holds for the session's later turns too. */
+function* ancestorIn(tx: Tx, run: RunTable, sessionKey: string): OpSteps<RunTable | undefined> {
+  for (let id = run.parent_id; id !== null; ) {
+    const above: RunTable | undefined = yield* tx.one(runById, { id });
+    if (above?.session_key === sessionKey) return above;
+    id = above?.parent_id ?? null;
+  }
+  return undefined;
 }
 
 /** Results that came while a session was busy, or whose awaiting run ended without them, get a turn of their own. */

@@ -9,7 +9,7 @@ import { cronSlots, putCronJob, removeCronJob, tickCron } from '../../../src/fea
 import { resolveApproval } from '../../../src/features/decisions/ops.ts';
 import { claimRuns, type TurnAssignment } from '../../../src/features/runs/claim.ts';
 import type { RunRequest } from '../../../src/features/runs/enqueue.ts';
-import { finishRun, reapRuns, reserveCall, suspendRun } from '../../../src/features/runs/lease-ops.ts';
+import { finishRun, reapRuns, recordStep, reserveCall, suspendRun } from '../../../src/features/runs/lease-ops.ts';
 import { abortRuns, getRun, setLanes, submitMessage, submitRun } from '../../../src/features/runs/ops.ts';
 import { readLatestEntries } from '../../../src/features/sessions/ops.ts';
 import { getSpawn, requestSpawn, type SpawnRequest } from '../../../src/features/spawns/ops.ts';
@@ -116,6 +116,50 @@ export function storeOrchestrationConformance(name: string, open: OpenStore): vo
       await finish(announce, 'NO_REPLY');
       assert.deepEqual(await claim(), []);
       assert.equal((await store.call(getSpawn, { workspaceId: W, name: view.id })).delivery, 'delivered');
+    });
+
+    it('an announcement that finds everything told ends quietly, at every level of a tree', async (t) => {
+      const { claim, claimOne, order, finish, spawn, store } = await opened(t);
+      await order(1);
+      const top = await claimOne();
+      await spawn(top, 'middle');
+      const middle = await claimOne();
+      const leaf = await spawn(middle, 'leaf');
+      const below = await claimOne();
+      await finish(below, 'a frog');
+      const entry = { kind: 'tool_result', callId: 'c', toolName: 'sessions_await', text: 'a frog', isError: false } as const;
+      await store.call(recordStep, { runId: middle.runId, fence: middle.fence, entries: [entry], tells: [leaf.childRunId] });
+      await finish(middle, 'found a frog');
+      await finish(top, 'thank you');
+      const kinds: string[] = [];
+      for (let round = 0; round < 10; round++) {
+        for (const run of await claim()) {
+          kinds.push(`${run.kind} ${run.sessionKey}`);
+          await finish(run, 'noted');
+        }
+      }
+      assert.deepEqual(kinds, [`announce ${top.sessionKey}`]);
+    });
+
+    it('what a sub-agent hears after its end goes up one level, once', async (t) => {
+      const { claim, claimOne, order, finish, spawn } = await opened(t);
+      await order(1);
+      const top = await claimOne();
+      await spawn(top, 'middle');
+      const middle = await claimOne();
+      await spawn(middle, 'leaf');
+      const below = await claimOne();
+      await finish(middle, 'I do not wait');
+      await finish(top, 'nor do I');
+      await finish(below, 'a frog');
+      const kinds: string[] = [];
+      for (let round = 0; round < 10; round++) {
+        for (const run of (await claim()).toSorted((a, b) => a.sessionKey.localeCompare(b.sessionKey))) {
+          kinds.push(run.sessionKey);
+          await finish(run, `noted in ${run.sessionKey}`);
+        }
+      }
+      assert.deepEqual(kinds, [top.sessionKey, middle.sessionKey, top.sessionKey]);
     });
 
     it('a run that waits holds its session and no slot, and goes on when what it waits for is settled', async (t) => {
