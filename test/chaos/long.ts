@@ -27,7 +27,16 @@ for (let round = 1; kills < wanted; round++) {
   const smallDisk = round % SMALL_EVERY === 0 && spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', dir]).status === 0;
   try {
     const log = (line: string) => values.verbose && process.stdout.write(`  ${line}\n`);
-    const report = await runRound({ dir, seed, units: smallDisk ? 100 : Number(values.units), sessions: 20, hangs: round % 5 === 0, smallDisk, log });
+    const report = await runRound({
+      dir,
+      seed,
+      units: smallDisk ? 100 : Number(values.units),
+      sessions: 20,
+      hangs: round % 5 === 0,
+      smallDisk,
+      bundled: true,
+      log,
+    });
     kills += report.kills;
     units += report.units;
     slowest = Math.max(slowest, report.slowestResumeMs);

@@ -19,6 +19,8 @@ export interface RoundOptions {
   readonly hangs: boolean;
   /** The folder is a small disk that may be filled up. */
   readonly smallDisk: boolean;
+  /** The bundled program, which starts faster than its sources. */
+  readonly bundled: boolean;
   readonly log: (line: string) => void;
 }
 
@@ -53,7 +55,7 @@ const UNITS_BETWEEN_BLOWS = 5;
 const IN_FLIGHT = 12;
 const BUDGET_USD = 50;
 
-export async function runRound({ dir, seed, units: count, sessions, hangs, smallDisk, log }: RoundOptions): Promise<RoundReport> {
+export async function runRound({ dir, seed, units: count, sessions, hangs, smallDisk, bundled, log }: RoundOptions): Promise<RoundReport> {
   const random = seeded(seed);
   const units = Array.from({ length: count }, (_, n) => unitAt(n, random, sessions));
   const lanes = { maxConcurrent: 8, subagents: { maxConcurrent: 8 } };
@@ -62,7 +64,7 @@ export async function runRound({ dir, seed, units: count, sessions, hangs, small
     cron: { maxConcurrentRuns: 4 },
     logging: { level: 'warn', dir: join(dir, 'logs') },
   };
-  const installation = await createInstallation({ dir, scenario: SCENARIO, config });
+  const installation = await createInstallation({ dir, scenario: SCENARIO, config, bundled });
   let gateway: GatewayProcess = await installation.start();
   const { port } = gateway;
   let client: Promise<GatewayClient> = connectClient(port);

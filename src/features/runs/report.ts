@@ -8,7 +8,7 @@ import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { byKey } from '../sessions/ops.ts';
 import { hasUntoldResults, noteSystemEvent } from '../sessions/system-events.ts';
-import { enqueueRun } from './enqueue.ts';
+import { enqueueRun, hasRoom } from './enqueue.ts';
 import { lookAt } from './look.ts';
 import { openRunsOfSession, runById } from './rows.ts';
 
@@ -71,6 +71,8 @@ function* announce(tx: Tx, cause: RunTable, { sessionKey, agentId }: Pick<Report
   const workspaceId = cause.workspace_id;
   const open = yield* tx.all(openRunsOfSession, { workspaceId, sessionKey });
   if (open.some(({ state, user_seq }) => (state === 'queued' && user_seq === null) || state === 'waiting')) return;
+  const place = { lane: isSubagentKey(sessionKey) ? 'subagent' : 'main', priority: PRIORITY.urgent } as const;
+  if (!(yield* hasRoom(tx, { workspaceId, ...place }))) return; // told with the session's next turn
   const parent = yield* ancestorIn(tx, cause, sessionKey);
   const inherited = parent && isSubagentKey(sessionKey) ? (JSON.parse(parent.input) as { report?: Report }).report : undefined; // written by enqueueRun
   yield* enqueueRun(tx, {
@@ -80,8 +82,7 @@ function* announce(tx: Tx, cause: RunTable, { sessionKey, agentId }: Pick<Report
     kind: 'announce',
     sessionKey,
     agentId,
-    lane: isSubagentKey(sessionKey) ? 'subagent' : 'main',
-    priority: PRIORITY.urgent,
+    ...place,
     timeoutMs: parent?.timeout_ms ?? cause.timeout_ms,
     input: { message: '', ...(inherited && { report: inherited }) },
     ...(parent && { parent: { runId: parent.id, rootId: parent.root_id, depth: parent.depth, childPolicy: 'adopt' as const } }),
@@ -110,6 +111,8 @@ export function* tellWhatWaits(tx: Tx, ended: RunTable): OpSteps<void> {
 export function* continueReplies(tx: Tx, run: RunTable, text: string, { sessionKey, agentId, left }: Replies): OpSteps<void> {
   const said = text.trim();
   if (left <= 0 || said === '' || said === REPLY_SKIP || said === NO_REPLY || run.session_key === null) return;
+  const place = { lane: 'nested', priority: PRIORITY.spawn } as const;
+  if (!(yield* hasRoom(tx, { workspaceId: run.workspace_id, ...place }))) return; // an exchange may end here
   const from = agentIdOf(run.session_key) ?? run.agent_id;
   yield* enqueueRun(tx, {
     workspaceId: run.workspace_id,
@@ -118,8 +121,7 @@ export function* continueReplies(tx: Tx, run: RunTable, text: string, { sessionK
     kind: 'nested',
     sessionKey,
     agentId,
-    lane: 'nested',
-    priority: PRIORITY.spawn,
+    ...place,
     timeoutMs: run.timeout_ms,
     input: {
       message: `[The agent "${from}" answers from ${run.session_key}]\n${text}\n\n(Answer to go on with this exchange, or ${REPLY_SKIP} to end it.)`,

@@ -6,6 +6,7 @@ import { fault } from '../../domain/fault-codes.ts';
 import { PRIORITY, type PriorityName } from '../../domain/lane.ts';
 import { ROLES } from '../../domain/role.ts';
 import { CHILD_POLICIES } from '../../domain/run.ts';
+import { agentIdOf } from '../../domain/session.ts';
 import type { SpawnOrder } from '../../domain/spawn.ts';
 import { newUuid } from '../../kit/id.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
@@ -90,7 +91,9 @@ export const spawnsRequest = method({
       label: input.label ?? null,
       order: {
         ...order,
-        ...(key !== undefined && { report: { name: input.label ?? 'Sub-agent', sessionKey: key, agentId, as: 'result' as const, now: true } }),
+        ...(key !== undefined && {
+          report: { name: input.label ?? 'Sub-agent', sessionKey: key, agentId: agentIdOf(key) ?? agentId, as: 'result' as const, now: true },
+        }),
       },
       limits: config.agents.defaults.subagents,
       cleanup: input.cleanup ?? 'keep',

@@ -1,17 +1,16 @@
 // The model loop: one run from its claim to its end. A function of the run and its world; used by main/worker.ts only.
 
-import { type Charge, dayIn, limitsFor, nextDayIn } from '../../domain/budget.ts';
 import type { Config } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { contextWindowOf, type ModelRef, modelChain } from '../../domain/model.ts';
 import type { RunOutcome, TerminalState } from '../../domain/run.ts';
 import { type AssistantEntry, addUsage, type EntryBody, type EntryUsage, NO_USAGE, openCalls, type ToolCall } from '../../domain/transcript.ts';
-import { localZone } from '../../kit/cron-time.ts';
+import type { Wait } from '../../domain/wait.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
 import type { Scrub } from '../../kit/scrub.ts';
 import type { Tool } from '../../ports/tool.ts';
 import type { TurnAssignment } from '../runs/claim.ts';
-import { finishRun, recordStep, recordSummary, releaseRun, reserveCall, suspendRun } from '../runs/lease-ops.ts';
+import { finishRun, recordStep, recordSummary, releaseRun, suspendRun } from '../runs/lease-ops.ts';
 import { readEntries } from '../sessions/ops.ts';
 import { callModel, type ModelAnswer, type ModelAsk, type ModelWorld } from './call-model.ts';
 import { compactionOf, isDue, SUMMARY_PROMPT, summaryTokens, transcriptOf } from './compact.ts';
@@ -19,6 +18,7 @@ import { durably } from './durably.ts';
 import { createHistory, estimateTokens, type History, type OlderPart } from './history.ts';
 import type { HistoryView } from './history-cache.ts';
 import { buildSystemPrompt, type PromptFacts } from './prompt.ts';
+import { BudgetSpent, createSpending } from './spending.ts';
 import { runCalls, type StepContext, type StepWait, settleOpenCalls, type ToolsWorld } from './tools-step.ts';
 
 /** Why a turn is stopped from outside. */
@@ -40,22 +40,8 @@ export interface TurnWorld extends ModelWorld {
 const MAX_STEPS = 500;
 const REQUEST_MARGIN_TOKENS = 2000;
 
-const HOUR_MS = 3_600_000;
-/** Pause while other calls in flight have set aside what a budget has left. */
-const BUSY_MS = 150;
-/** An expired question ends the run by itself; this is for the case that it did not. */
-const ANSWER_MARGIN_MS = 60_000;
-
-/** A call was not made because a budget is used up. */
-class BudgetSpent extends Error {
-  readonly scope: string;
-  readonly deadlineAt: number;
-  constructor(scope: string, deadlineAt: number) {
-    super(`the budget ${scope} is used up`);
-    this.scope = scope;
-    this.deadlineAt = deadlineAt;
-  }
-}
+/** A pause before something that was settled already is looked at again. */
+const SETTLED_MS = 5;
 
 /** The run stands still now: it has given back its slot and its worker. */
 class StandsStill extends Error {}
@@ -105,10 +91,7 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
   let steps = 0;
   let streaming = '';
   let lastAnswer: ModelAnswer | undefined;
-  const charges: Charge[] = [];
-  const zone = config.agents.defaults.userTimezone ?? localZone();
-  /** What goes into the ledger with the next step. */
-  const spent = () => ({ charges: charges.splice(0), day: dayIn(zone, world.clock.now()) });
+  const { onCharge, spent, reserve } = createSpending(run, held, { store, config, clock: world.clock, signal });
 
   const record = async (history: History, entries: readonly EntryBody[], tells: readonly string[] = []) => {
     const first = await durably(store, recordStep, { ...held, entries, tells, ...spent() }, signal);
@@ -120,17 +103,23 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
     );
   };
 
+  /** Lets go of the run until something is settled; comes back when it is settled already. */
+  const letGo = async (wait: Wait, keep: () => void): Promise<void> => {
+    keep();
+    if (await durably(store, suspendRun, { ...held, wait }, signal)) throw new StandsStill();
+    await world.clock.sleep(SETTLED_MS, signal); // or the run is to be stopped: that is heard in a moment
+    signal.throwIfAborted();
+  };
+
   /** Stands still for what a step waits for, or begins its calls again when that is settled already. */
   const standStill = async (toolsWorld: ToolsWorld, calls: readonly ToolCall[], first: StepWait | undefined, keep: () => void): Promise<void> => {
     for (let step = first; step; ) {
-      signal.throwIfAborted();
       const { waits, calls: open } = step;
       const [only] = waits;
-      const together = { for: only?.for ?? 'children', on: waits.flatMap(({ on }) => on), all: waits.length === 1 && only?.all === true } as const;
       const since = run.stoodStill?.calls.some((id) => open.includes(id)) ? run.stoodStill.since : world.clock.now();
       const until = Math.min(...waits.map((wait) => wait.until));
-      keep();
-      if (await durably(store, suspendRun, { ...held, wait: { ...together, since, until, calls: open } }, signal)) throw new StandsStill();
+      const all = waits.length === 1 && only?.all === true;
+      await letGo({ for: only?.for ?? 'children', on: waits.flatMap(({ on }) => on), all, calls: open, since, until }, keep);
       step = await runCalls(
         toolsWorld,
         calls.filter(({ id }) => open.includes(id)),
@@ -138,30 +127,13 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
     }
   };
 
-  const reserve = async (ref: ModelRef, most: { micros: number; tokens: number }): Promise<void> => {
-    const { warnAt, askForHours } = config.budgets;
-    const day = dayIn(zone, world.clock.now());
-    const wanted = { ...most, day, provider: ref.provider, model: ref.model, limits: limitsFor(config, run), warnAt, askForMs: askForHours * HOUR_MS };
-    for (;;) {
-      const reserved = await durably(store, reserveCall, { ...held, wanted }, signal);
-      if (reserved.ok) return;
-      if (!reserved.busy) throw new BudgetSpent(reserved.scope, reserved.deadlineAt);
-      await world.clock.sleep(BUSY_MS, signal);
-      signal.throwIfAborted();
-    }
-  };
-
-  /** The model's answer. Where a budget is used up the run stands still; undefined when there is money again already. */
+  /** The model's answer; undefined when a budget was used up and there is money again already. */
   const askModel = async (ask: ModelAsk, keep: () => void): Promise<ModelAnswer | undefined> => {
     try {
       return await callModel(world, ask);
     } catch (error) {
       if (!(error instanceof BudgetSpent)) throw error;
-      keep();
-      const now = world.clock.now();
-      const until = Math.min(error.deadlineAt + ANSWER_MARGIN_MS, nextDayIn(zone, now));
-      const wait = { for: 'budget', on: [`budget:${error.scope}`], all: true, calls: [], since: now, until } as const;
-      if (await durably(store, suspendRun, { ...held, wait }, signal)) throw new StandsStill();
+      await letGo(error.wait, keep);
       steps -= 1;
       return undefined;
     }
@@ -189,7 +161,7 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
       maxOutputTokens,
     };
     const models = model === undefined ? chain : modelChain(config, run.agentId, model);
-    const quiet = { onText: () => undefined, onRestart: () => undefined, onCharge: (charge: Charge) => void charges.push(charge), reserve };
+    const quiet = { onText: () => undefined, onRestart: () => undefined, onCharge, reserve };
     try {
       const { text } = await callModel(world, {
         workspaceId: run.workspaceId,
@@ -257,7 +229,7 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
           onRestart: () => {
             streaming = '';
           },
-          onCharge: (charge) => charges.push(charge),
+          onCharge,
           reserve,
         },
         keep,
