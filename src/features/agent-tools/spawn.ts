@@ -72,7 +72,7 @@ export function createSpawnTool({ store, config }: AgentToolWorld): Tool {
           },
           context.signal,
         );
-        return answer(toStatus(spawn, config, own));
+        return answer({ ...toStatus(spawn, config, own), ...(parsed.data.model !== undefined && spawn.rule === null && { modelApplied: true }) });
       } catch (error) {
         return refuse(error, isFault(error));
       }
