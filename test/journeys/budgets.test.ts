@@ -55,6 +55,9 @@ it('the owner may fund the run with a message, or stop it; no answer stops it to
   const waits = (key: string) => until(`${key} to wait`, async () => (await runOf(client, key))?.state === 'waiting');
   const first = order(client, 'one', { key: 'one' });
   await waits('one');
+  await until('that it says so', () =>
+    client.events.some(({ event, payload }) => event === 'chat' && /I wait for money: the budget day/.test(JSON.stringify(payload))),
+  );
   await say('fund', '/fund 0.092');
   assert.match(textOf(await first), /heard one/);
   const second = order(client, 'two', { key: 'two' });

@@ -7,6 +7,7 @@ import type { CompactionEntry, EntryBody } from '../../domain/transcript.ts';
 import type { Wait } from '../../domain/wait.ts';
 import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
+import { appendEvent } from '../events/ops.ts';
 import { appendEntries } from '../sessions/ops.ts';
 import { markResultTold } from '../sessions/system-events.ts';
 import { noteCharges, type Reservation, type Reserved, reserve } from '../usage/ledger.ts';
@@ -182,10 +183,21 @@ export const suspendRun = txOp(
     yield* tx.run(standStill, { ...held, wait: JSON.stringify(wait), since: tx.now, until: wait.until });
     yield* tx.run(endAttempt, { runId: run.id, ended: 'waited', now: tx.now });
     yield* appendRunEvent(tx, run, `worker:${run.worker_id ?? ''}`, { kind: 'run.waiting', for: wait.for, on: open });
+    if (wait.for === 'budget') yield* sayThatItWaits(tx, run, open);
     return true;
   },
   { worker: true },
 );
+
+/** The one who talks to the agent is told why there is no answer. */
+function* sayThatItWaits(tx: Tx, run: RunTable, open: readonly string[]): OpSteps<void> {
+  if (run.session_id === null) return;
+  const budgets = open.map((target) => target.slice('budget:'.length)).join(', ');
+  const text = `I wait for money: the budget ${budgets} is used up. /fund 2.50 adds to it for today, /stop ends this.`;
+  yield* appendEntries(tx, run.session_id, run.id, [{ kind: 'note', text }]);
+  const place = { workspaceId: run.workspace_id, stream: `session:${run.session_id}`, actor: `run:${run.id}`, sessionKey: run.session_key };
+  yield* appendEvent(tx, { ...place, body: { kind: 'session.said', text } });
+}
 
 function* isOpen(tx: Tx, target: string): OpSteps<boolean> {
   const id = target.slice(target.indexOf(':') + 1);
