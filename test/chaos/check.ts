@@ -7,7 +7,7 @@ import type { SealedEvent } from '../../src/domain/event.ts';
 import { chainHash } from '../../src/features/events/ops.ts';
 import type { SpawnView } from '../../src/features/spawns/ops.ts';
 import { until } from '../support/scratch.ts';
-import type { Unit } from './work.ts';
+import { MESSAGE, type Unit } from './work.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of many shapes
 export type Ask = (method: string, params: unknown) => Promise<any>;
@@ -65,9 +65,7 @@ export async function check({ ask, units, workspace, requests, budgetUsd }: Evid
     const own = spawns.filter(({ label }) => label === id || label?.startsWith(`${id} `));
     assert.equal(own.length, kind === 'tree' ? 3 : kind === 'background' ? 1 : 0, `${id}: sub-agents`);
     for (const { status, runState, label } of own) assert.deepEqual([status, runState], ['settled', 'succeeded'], label ?? id);
-    const orders = (await textsOf(session)).filter(
-      ({ role, text }) => role === 'user' && new RegExp(` ${id}( |$)`).test(text) && !text.includes('Its findings:'),
-    );
+    const orders = (await textsOf(session)).filter(({ role, text }) => role === 'user' && text.endsWith(MESSAGE[kind](id)));
     assert.equal(orders.length, 1, `${id} stands once in its transcript`);
     if (kind !== 'background') continue;
     const told = (await textsOf(session)).filter(({ role, text }) => role === 'user' && text.includes(`The sub-agent "${id}" has finished`));

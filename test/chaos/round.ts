@@ -51,7 +51,7 @@ const BLOWS: readonly Blow[] = [
   'model cut',
   'model stall',
 ];
-const UNITS_BETWEEN_BLOWS = 5;
+const UNITS_BETWEEN_BLOWS = 3;
 const IN_FLIGHT = 12;
 const BUDGET_USD = 50;
 

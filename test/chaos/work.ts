@@ -9,14 +9,14 @@ const DEPTHS = [3, 2, 1];
 
 export const SCENARIO: ScenarioFile = {
   name: 'chaos',
+  // A turn's text may begin with results of sub-agents; what is asked stands at its end.
   rules: [
-    { when: { user: 'Its findings:' }, text: 'noted' },
-    { when: { user: 'order (\\S+)', step: 0 }, text: 'on it {{user.1}} ', tools: EFFECT('{{user.1}}'), stream: STREAM },
-    { when: { user: 'order (\\S+)' }, text: 'done {{user.1}}', stream: STREAM },
-    { when: { user: 'leaf (\\S+)', step: 0 }, tools: EFFECT('{{user.1}}') },
-    { when: { user: 'leaf (\\S+)' }, text: 'done leaf {{user.1}}' },
+    { when: { user: 'order (\\S+)(\nCurrent time.*)?$', step: 0 }, text: 'on it {{user.1}} ', tools: EFFECT('{{user.1}}'), stream: STREAM },
+    { when: { user: 'order (\\S+)(\nCurrent time.*)?$' }, text: 'done {{user.1}}', stream: STREAM },
+    { when: { user: '^leaf (\\S+)$', step: 0 }, tools: EFFECT('{{user.1}}') },
+    { when: { user: '^leaf (\\S+)$' }, text: 'done leaf {{user.1}}' },
     ...DEPTHS.flatMap((depth) => {
-      const user = `tree (\\S+) d${depth}`;
+      const user = `tree (\\S+) d${depth}$`;
       const task = depth === 1 ? 'leaf {{user.1}}' : `tree {{user.1}} d${depth - 1}`;
       return [
         { when: { user, step: 0 }, tools: [{ name: 'sessions_spawn', input: { task, label: `{{user.1}} d${depth - 1}` } }] },
@@ -24,9 +24,10 @@ export const SCENARIO: ScenarioFile = {
         { when: { user }, text: `done {{user.1}} d${depth}`, stream: STREAM },
       ];
     }),
-    { when: { user: 'background (\\S+)', step: 0 }, tools: [{ name: 'sessions_spawn', input: { task: 'leaf {{user.1}}', label: '{{user.1}}' } }] },
-    { when: { user: 'background (\\S+)' }, text: 'done {{user.1}}', stream: STREAM },
-    { when: { user: 'slow (\\S+)' }, text: `slow {{user.1}} ${'words '.repeat(60)}`, stream: { chunk: 6, delayMs: 10 } },
+    { when: { user: 'background (\\S+)$', step: 0 }, tools: [{ name: 'sessions_spawn', input: { task: 'leaf {{user.1}}', label: '{{user.1}}' } }] },
+    { when: { user: 'background (\\S+)$' }, text: 'done {{user.1}}', stream: STREAM },
+    { when: { user: 'slow (\\S+)$' }, text: `slow {{user.1}} ${'words '.repeat(60)}`, stream: { chunk: 6, delayMs: 10 } },
+    { when: { user: 'Its findings:' }, text: 'noted' },
     { text: 'nothing to do' },
   ],
 };
