@@ -103,12 +103,18 @@ export function localZone(): string {
   return zoneHere;
 }
 
+const texts = new Map<string, Intl.DateTimeFormat>();
+
+function textIn(zone: string, atMs: number): string {
+  return remember(texts, zone, () => new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'short' })).format(atMs);
+}
+
 /** `18:00`. */
 export function timeOfDay(atMs: number, zone: string): string {
-  return new Date(atMs).toLocaleTimeString('sv-SE', { timeZone: zone, timeStyle: 'short' });
+  return textIn(zone, atMs).slice(-5);
 }
 
 /** `2026-11-24 18:00 Europe/London`. */
 export function localTime(atMs: number, zone: string): string {
-  return `${new Date(atMs).toLocaleString('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'short' })} ${zone}`;
+  return `${textIn(zone, atMs)} ${zone}`;
 }

@@ -28,6 +28,7 @@ interface CronDoorOptions {
 
 const EMPTY: JobsFile = { version: 1, jobs: [] };
 const LOOK_EVERY_MS = 30_000;
+const BETWEEN_WRITES_MS = 250;
 const ACTOR = 'file:cron/jobs.json';
 
 export function openCronDoor({ workspaceId, stateDir, store, config, clock, log }: CronDoorOptions) {
@@ -90,9 +91,11 @@ export function openCronDoor({ workspaceId, stateDir, store, config, clock, log 
     const known = (await store.call(getSetting, { workspaceId, name: 'cronFile' })) as string[] | null; // written below
     const next = renderJobsFile(file, jobs, new Set(known?.filter((id) => !ids.includes(id))));
     if (read() !== text) return loop.poke() as undefined; // edited meanwhile: that goes first
-    if (next !== text) writeWhole(path, next);
     agreed = next;
     if (JSON.stringify(known) !== JSON.stringify(ids)) await store.call(putSetting, { workspaceId, name: 'cronFile', value: ids, actor: ACTOR });
+    if (next === text) return;
+    writeWhole(path, next);
+    await clock.sleep(BETWEEN_WRITES_MS); // many jobs may end at once
   };
   const loop = startLoop({ name: 'cron-file', everyMs: LOOK_EVERY_MS, run: step, clock, log });
   const watch = watchFile({ path, look: loop.poke });
