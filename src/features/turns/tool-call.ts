@@ -24,9 +24,10 @@ export async function takeToolCall(run: ToolAssignment, { store, tools, context,
       return void (await finish('failed', { stopReason: 'error', error: { code, message } }));
     }
     const lost = run.attempt > 1 && !tool.spec.idempotent;
-    const outcome = lost
+    const called = lost
       ? { text: INTERRUPTED, isError: true, details: { status: 'interrupted' } }
       : await runTool(tool, { id: run.runId, name, input: args }, context);
+    const outcome = called.waits ? { text: `${name} would have to wait for ${called.waits.for}: ask again later`, isError: true } : called;
     const stopped = context.signal.aborted ? (context.signal.reason as StopReason) : undefined; // only the worker's runner aborts it
     if (stopped === 'drain' || stopped === 'stale') return void (await durably(store, releaseRun, held, context.signal));
     const text = scrub(outcome.text);
