@@ -92,10 +92,10 @@ export function openCronDoor({ workspaceId, stateDir, store, config, clock, log 
     const next = renderJobsFile(file, jobs, new Set(known?.filter((id) => !ids.includes(id))));
     if (read() !== text) return loop.poke() as undefined; // edited meanwhile: that goes first
     agreed = next;
+    if (next !== text) writeWhole(path, next);
+    // After the write: a job that is noted but does not stand in the file would count as taken out by hand.
     if (JSON.stringify(known) !== JSON.stringify(ids)) await store.call(putSetting, { workspaceId, name: 'cronFile', value: ids, actor: ACTOR });
-    if (next === text) return;
-    writeWhole(path, next);
-    await clock.sleep(BETWEEN_WRITES_MS); // many jobs may end at once
+    if (next !== text) await clock.sleep(BETWEEN_WRITES_MS); // many jobs may end at once
   };
   const loop = startLoop({ name: 'cron-file', everyMs: LOOK_EVERY_MS, run: step, clock, log });
   const watch = watchFile({ path, look: loop.poke });
