@@ -4,10 +4,9 @@ import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../domain/config.ts';
 import { normaliseJob } from '../domain/cron.ts';
-import { editsIn, type JobsFile, parseJobsFile, renderJobsFile } from '../features/cron/file-sync.ts';
+import { type Agreed, editsIn, type JobsFile, parseAgreed, parseJobsFile, renderJobsFile } from '../features/cron/file-sync.ts';
 import { readJob } from '../features/cron/methods.ts';
 import { listCronJobs, putCronJob, removeCronJob } from '../features/cron/ops.ts';
-import { getSetting, putSetting } from '../features/settings/ops.ts';
 import type { Clock } from '../kit/clock.ts';
 import { errorCode, isFault, messageOf } from '../kit/fault.ts';
 import { newUuid } from '../kit/id.ts';
@@ -34,20 +33,13 @@ const ACTOR = 'file:cron/jobs.json';
 export function openCronDoor({ workspaceId, stateDir, store, config, clock, log }: CronDoorOptions) {
   const path = join(stateDir, 'cron', 'jobs.json');
   mkdirSync(join(stateDir, 'cron'), { recursive: true, mode: 0o700 });
-  /** The text both sides agreed on last. */
-  let agreed: string | undefined;
-
-  const read = (): string | undefined => {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') return undefined;
-      throw error;
-    }
-  };
+  const read = (): string | undefined => readIfThere(path);
+  /** What both sides agreed on last, kept beside: what differs from it was written by a hand, what does not is only older than the jobs. */
+  const agreedPath = join(stateDir, 'cron', '.jobs-agreed.json');
+  let agreed: Agreed = parseAgreed(readIfThere(agreedPath));
 
   const takeEdits = async (file: JobsFile): Promise<void> => {
-    const before = new Set((await store.call(getSetting, { workspaceId, name: 'cronFile' })) as string[] | null); // written below
+    const before = new Set(agreed.ids);
     const jobs = await store.call(listCronJobs, { workspaceId });
     const { put, removed } = editsIn(file, jobs, before);
     for (const entry of put) await takeJob(entry, before.size === 0);
@@ -76,7 +68,7 @@ export function openCronDoor({ workspaceId, stateDir, store, config, clock, log 
     if (text !== undefined) {
       try {
         file = parseJobsFile(text, newUuid);
-        if (text !== agreed) await takeEdits(file);
+        if (text !== agreed.text) await takeEdits(file);
       } catch (error) {
         if (isFault(error)) throw error;
         const aside = `${path}.broken-${clock.now()}`;
@@ -88,14 +80,14 @@ export function openCronDoor({ workspaceId, stateDir, store, config, clock, log 
     const jobs = await store.call(listCronJobs, { workspaceId });
     if (text === undefined && jobs.length === 0) return;
     const ids = jobs.map(({ id }) => id);
-    const known = (await store.call(getSetting, { workspaceId, name: 'cronFile' })) as string[] | null; // written below
-    const next = renderJobsFile(file, jobs, new Set(known?.filter((id) => !ids.includes(id))));
+    const gone = agreed.ids.filter((id) => !ids.includes(id));
+    const next = renderJobsFile(file, jobs, new Set(gone));
     if (read() !== text) return loop.poke() as undefined; // edited meanwhile: that goes first
-    agreed = next;
     if (next !== text) writeWhole(path, next);
-    // After the write: a job that is noted but does not stand in the file would count as taken out by hand.
-    if (JSON.stringify(known) !== JSON.stringify(ids)) await store.call(putSetting, { workspaceId, name: 'cronFile', value: ids, actor: ACTOR });
-    if (next !== text) await clock.sleep(BETWEEN_WRITES_MS); // many jobs may end at once
+    if (next === agreed.text) return;
+    agreed = { ids, text: next };
+    writeWhole(agreedPath, JSON.stringify(agreed)); // after the file: a job that is agreed on but does not stand in it would count as taken out by hand
+    await clock.sleep(BETWEEN_WRITES_MS); // many jobs may end at once
   };
   const loop = startLoop({ name: 'cron-file', everyMs: LOOK_EVERY_MS, run: step, clock, log });
   const watch = watchFile({ path, look: loop.poke });
@@ -106,4 +98,13 @@ export function openCronDoor({ workspaceId, stateDir, store, config, clock, log 
       await loop.stop();
     },
   };
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }

@@ -217,9 +217,27 @@ it('jobs.json is a door and a view: imported, edited by hand, kept whole, and a 
   const after = await until('an id for the new one', () => read().jobs.length === 3 && typeof read().jobs[2].id === 'string' && read());
   assert.equal(after.jobs[2].name, 'by hand');
 
+  client.close();
+  gateway.child.kill('SIGKILL');
+  await gateway.exited;
+  const [stale, agreed] = [readFileSync(path, 'utf8'), readFileSync(join(folder, '.jobs-agreed.json'), 'utf8')];
+  const second = await installation.start();
+  const again = await connectClient(second.port);
+  t.after(() => again.close());
+  const [first] = (await ask(again, 'cron.list', { includeDisabled: true })).jobs;
+  await ask(again, 'cron.update', { id: first.id, patch: { name: 'newer' } });
+  second.child.kill('SIGKILL');
+  await second.exited;
+  writeFileSync(path, stale);
+  writeFileSync(join(folder, '.jobs-agreed.json'), agreed);
+  const third = await installation.start();
+  const last = await connectClient(third.port);
+  t.after(() => last.close());
+  await until('the view to follow', () => read().jobs.some(({ name }: { name: string }) => name === 'newer'));
+
   writeFileSync(path, '{ "version": 1, "jobs": [ {');
   const aside = await until('the broken file aside', () => readdirSync(folder).find((name) => name.startsWith('jobs.json.broken-')));
   assert.equal(readFileSync(join(folder, aside), 'utf8'), '{ "version": 1, "jobs": [ {');
   await until('the view again', () => existsSync(path) && read().jobs.length === 2);
-  assert.equal((await jobs()).length, 2);
+  assert.equal((await ask(last, 'cron.list', { includeDisabled: true })).jobs.length, 2);
 });

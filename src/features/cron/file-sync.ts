@@ -23,6 +23,23 @@ const idOf = (entry: unknown): string | undefined => (isEntry(entry) && typeof e
 /** What an owner may write: without what the gateway keeps in the file. */
 const written = ({ state: _state, updatedAtMs: _updated, createdAtMs: _created, ...own }: Entry): Entry => own;
 
+/** The text that file and jobs agreed on, and the jobs that stood in it. */
+export interface Agreed {
+  readonly ids: readonly string[];
+  readonly text: string | undefined;
+}
+
+/** One that is not there or broken agrees on nothing: then nothing counts as taken out. */
+export function parseAgreed(text: string | undefined): Agreed {
+  try {
+    const { ids, text: agreed } = JSON.parse(text ?? '{}') as Partial<Agreed>; // looked at below
+    if (Array.isArray(ids) && typeof agreed === 'string') return { ids, text: agreed };
+  } catch {
+    // as if there were none
+  }
+  return { ids: [], text: undefined };
+}
+
 export interface Edit {
   readonly put: readonly Entry[];
   /** Ids of jobs that were taken out of the file. */

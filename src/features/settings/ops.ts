@@ -3,7 +3,7 @@
 import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import { appendEvent } from '../events/ops.ts';
 
-export type SettingName = 'heartbeats' | 'voicewake' | 'talk' | 'speech' | 'cronFile' | `heartbeat:${string}`;
+export type SettingName = 'heartbeats' | 'voicewake' | 'talk' | 'speech' | `heartbeat:${string}`;
 
 interface Named {
   readonly workspaceId: string;
