@@ -74,7 +74,8 @@ export function slotsWanted(runs: readonly Stay[], now: number): number {
  */
 export function treeLimit(slots: number, wantedByOthers: number, openTrees: number): number {
   const reserved = wantedByOthers > 0 ? Math.ceil(wantedByOthers + 1) : slots >= 4 ? 1 : 0;
-  return Math.max(Math.ceil(slots / (openTrees + 1)), slots - reserved);
+  const share = openTrees === 0 ? 1 : Math.ceil(slots / (openTrees + 1));
+  return Math.max(share, slots - reserved);
 }
 
 /** Queued runs of a lane above which a priority is refused: the lowest class goes first, and people last. */

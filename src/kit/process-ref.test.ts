@@ -29,7 +29,7 @@ it('kills the process and everything in its group', async () => {
 });
 
 it('kills the group of a leader that has ended already', async () => {
-  const group = startGroup('sleep 60 & echo $!');
+  const group = startGroup('sleep 60 & echo $!; sleep 0.3'); // long enough to be known
   const member = await group.member();
   await group.exited;
   assert.ok(killLeftover(group));

@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SealedEvent } from '../../src/domain/event.ts';
 import { chainHash } from '../../src/features/events/ops.ts';
-import type { SpawnView } from '../../src/features/spawns/ops.ts';
+import type { SpawnView } from '../../src/features/spawns/rows.ts';
 import { until } from '../support/scratch.ts';
 import { MESSAGE, type Unit } from './work.ts';
 

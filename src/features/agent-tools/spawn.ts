@@ -8,7 +8,8 @@ import type { ToolOutcome } from '../../domain/tool.ts';
 import { isFault } from '../../kit/fault.ts';
 import type { Tool, ToolContext } from '../../ports/tool.ts';
 import { childNames, orderOf, SpawnInput } from '../spawns/methods.ts';
-import { childrenOf, requestSpawn, type SpawnView } from '../spawns/ops.ts';
+import { childrenOf, requestSpawn } from '../spawns/ops.ts';
+import type { SpawnView } from '../spawns/rows.ts';
 import { durably } from '../turns/durably.ts';
 import { type AgentToolWorld, answer, refuse } from './world.ts';
 

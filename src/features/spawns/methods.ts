@@ -12,7 +12,8 @@ import { newUuid } from '../../kit/id.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
 import { NEVER_MS, waitForEnd } from '../runs/wait.ts';
 import { resolveKey } from '../sessions/methods.ts';
-import { cancelSpawn, getSpawn, listSpawns, requestSpawn, type SpawnView } from './ops.ts';
+import { cancelSpawn, getSpawn, listSpawns, requestSpawn } from './ops.ts';
+import type { SpawnView } from './rows.ts';
 
 const MAX_TASK_CHARS = 200_000;
 const DAY_SECONDS = 86_400;

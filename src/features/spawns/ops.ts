@@ -1,10 +1,9 @@
 // Spawns in the store: a request, its child session and its queued run are one step.
 
-import { fault } from '../../domain/fault-codes.ts';
 import type { Role, Spawner } from '../../domain/role.ts';
 import { isRole } from '../../domain/role.ts';
-import { isTerminal, type RunOutcome, type RunState } from '../../domain/run.ts';
-import { decideSpawn, explainDenial, type SpawnFact, type SpawnLimits, type SpawnOrder, type SpawnState, type SpawnStatus } from '../../domain/spawn.ts';
+import { isTerminal } from '../../domain/run.ts';
+import { decideSpawn, type SpawnFact, type SpawnLimits, type SpawnOrder, type SpawnState } from '../../domain/spawn.ts';
 import { type OpSteps, pick, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import type { SpawnTable } from '../../ports/tables-work.ts';
@@ -16,6 +15,7 @@ import { queued, runById, running, waiting } from '../runs/rows.ts';
 import { archiveSession, ensureSession, nameSession } from '../sessions/ops.ts';
 import { fitsAbove } from '../usage/ledger.ts';
 import { settleTarget } from '../waits/ops.ts';
+import { approvalOf, findSpawn, type SpawnView, viewSpawn } from './rows.ts';
 
 export interface SpawnRequest {
   readonly workspaceId: string;
@@ -36,38 +36,6 @@ export interface SpawnRequest {
   /** Names for the child, drawn by the caller. */
   readonly childSessionKey: string;
   readonly childRunKey: string;
-}
-
-/** A spawn with its child, as methods answer it. */
-export interface SpawnView {
-  readonly id: string;
-  readonly requestKey: string;
-  readonly status: SpawnStatus;
-  readonly rule: string | null;
-  /** Why it was denied, and what to do. */
-  readonly error: string | null;
-  readonly requester: string;
-  readonly parentRunId: string | null;
-  readonly parentSessionKey: string | null;
-  readonly childSessionKey: string;
-  readonly childRunId: string;
-  /** The child's run by the key that clients know. */
-  readonly runId: string;
-  readonly agentId: string;
-  readonly role: string | null;
-  readonly label: string | null;
-  readonly depth: number;
-  readonly task: string;
-  readonly childPolicy: string;
-  readonly requestedAt: number;
-  readonly startedAt: number | null;
-  readonly endedAt: number | null;
-  readonly runState: RunState | null;
-  readonly result: { readonly text: string; readonly error: string | null; readonly usage: RunOutcome['usage'] } | null;
-  /** Whether the parent's transcript holds the result: `none` when nobody is to be told. */
-  readonly delivery: 'none' | 'pending' | 'delivered';
-  /** What settles it next: `run:<id>` or `approval:<id>`; null when it is over. */
-  readonly target: string | null;
 }
 
 const insertSpawn = statement<SpawnTable>()((db, p) =>
@@ -102,23 +70,6 @@ const insertSpawn = statement<SpawnTable>()((db, p) =>
 const spawnByKey = statement<{ workspaceId: string; key: string }>()((db, p) =>
   db.selectFrom('spawn').selectAll().where('workspace_id', '=', p.workspaceId).where('request_key', '=', p.key),
 );
-/** By its id, its key, its child's session key or its child's run. */
-export const spawnNamed = statement<{ workspaceId: string; name: string }>()((db, p) =>
-  db
-    .selectFrom('spawn')
-    .selectAll()
-    .where('workspace_id', '=', p.workspaceId)
-    .where((row) =>
-      row.or([
-        row('id', '=', p.name),
-        row('request_key', '=', p.name),
-        row('child_run_id', '=', p.name),
-        row('child_run_id', 'in', row.selectFrom('run').select('id').where('workspace_id', '=', p.workspaceId).where('client_key', '=', p.name)),
-        row('child_session_key', '=', p.name),
-      ]),
-    )
-    .limit(1),
-);
 const recentSpawns = statement<{ workspaceId: string; limit: number }>()((db, p) =>
   db.selectFrom('spawn').selectAll().where('workspace_id', '=', p.workspaceId).orderBy('requested_at', 'desc').orderBy('id', 'desc').limit(p.limit),
 );
@@ -147,8 +98,6 @@ const decideRow = statement<{ id: string; state: SpawnState; by: string; now: nu
     .returningAll(),
 );
 const cancelRow = statement<{ id: string }>()((db, p) => db.updateTable('spawn').set({ state: 'cancelled' }).where('id', '=', p.id));
-const toldBy = statement<{ resultOf: string }>()((db, p) => db.selectFrom('system_event').select('run_id').where('result_of', '=', p.resultOf).limit(1));
-
 const GRANT_WITHIN_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 
@@ -221,10 +170,6 @@ function spawnerOf(parent: RunTable | undefined, role: Role | null): Spawner {
   return role ?? (parent.depth === 0 ? 'owner' : 'plain');
 }
 
-function approvalOf({ id }: Pick<SpawnTable, 'id'>): string {
-  return `grant-${id}`;
-}
-
 /** The child's session and run. */
 function* begin(tx: Tx, spawn: SpawnTable, parent: RunTable | undefined): OpSteps<void> {
   const { runKey, task, model, thinking, timeoutMs, priority, budget, childPolicy, report, extraSystemPrompt } = JSON.parse(spawn.request) as SpawnOrder & {
@@ -273,7 +218,7 @@ export const cancelSpawn = txOp('spawns.cancel', function* (tx, { workspaceId, n
   spawn: SpawnView;
   cancelled: boolean;
 }> {
-  const spawn = yield* find(tx, { workspaceId, name });
+  const spawn = yield* findSpawn(tx, { workspaceId, name });
   const run = yield* tx.one(runById, { id: spawn.child_run_id });
   const open = run ? !isTerminal(run.state) : spawn.state === 'awaiting_grant';
   if (open) {
@@ -282,7 +227,7 @@ export const cancelSpawn = txOp('spawns.cancel', function* (tx, { workspaceId, n
     else yield* settleTarget(tx, `approval:${approvalOf(spawn)}`);
     yield* tell(tx, { ...spawn, state: 'cancelled' }, actor, 'spawn.decided');
   }
-  return { spawn: yield* viewSpawn(tx, yield* find(tx, { workspaceId, name })), cancelled: open };
+  return { spawn: yield* viewSpawn(tx, yield* findSpawn(tx, { workspaceId, name })), cancelled: open };
 });
 
 const doneSessions = statement<{ workspaceId: string; before: number; limit: number }>()((db, p) =>
@@ -317,7 +262,7 @@ export const tidySessions = txOp('spawns.tidy', function* (tx, { workspaceId, id
 });
 
 export const getSpawn = readOp('spawns.get', function* (tx, named: { workspaceId: string; name: string }): OpSteps<SpawnView> {
-  return yield* viewSpawn(tx, yield* find(tx, named));
+  return yield* viewSpawn(tx, yield* findSpawn(tx, named));
 });
 
 export const listSpawns = readOp('spawns.list', function* (tx, args: { workspaceId: string; limit: number }): OpSteps<SpawnView[]> {
@@ -332,19 +277,13 @@ export const childrenOf = readOp(
   function* (tx, { workspaceId, runId, names }: { workspaceId: string; runId: string; names: readonly string[] }): OpSteps<SpawnView[]> {
     const rows: SpawnTable[] = [];
     if (names.length === 0) rows.push(...(yield* tx.all(spawnsOfRun, { runId })));
-    for (const name of names) rows.push(yield* find(tx, { workspaceId, name }));
+    for (const name of names) rows.push(yield* findSpawn(tx, { workspaceId, name }));
     const views: SpawnView[] = [];
     for (const row of rows) views.push(yield* viewSpawn(tx, row));
     return views;
   },
   { worker: true },
 );
-
-function* find(tx: Tx, { workspaceId, name }: { workspaceId: string; name: string }): OpSteps<SpawnTable> {
-  const spawn = yield* tx.one(spawnNamed, { workspaceId, name });
-  if (!spawn) throw fault('spawn.not_found', { name });
-  return spawn;
-}
 
 function* tell(tx: Tx, spawn: SpawnTable, actor: string, kind: 'spawn.requested' | 'spawn.decided'): OpSteps<void> {
   const fact: SpawnFact = {
@@ -358,49 +297,4 @@ function* tell(tx: Tx, spawn: SpawnTable, actor: string, kind: 'spawn.requested'
     role: spawn.role,
   };
   yield* appendEvent(tx, { workspaceId: spawn.workspace_id, stream: `spawn:${spawn.id}`, actor, body: { kind, spawn: fact } });
-}
-
-export function* viewSpawn(tx: Tx, spawn: SpawnTable): OpSteps<SpawnView> {
-  const run = yield* tx.one(runById, { id: spawn.child_run_id });
-  const { task, childPolicy, report, runKey } = JSON.parse(spawn.request) as SpawnOrder & { runKey: string }; // written by requestSpawn
-  const outcome = run?.outcome == null ? null : (JSON.parse(run.outcome) as RunOutcome); // written by endRun
-  const told = outcome === null ? undefined : yield* tx.one(toldBy, { resultOf: spawn.child_run_id });
-  return {
-    id: spawn.id,
-    requestKey: spawn.request_key,
-    status: statusOf(spawn, run),
-    rule: spawn.rule,
-    error: spawn.rule === null ? null : explainDenial(spawn.rule),
-    requester: spawn.requester,
-    parentRunId: spawn.parent_run_id,
-    parentSessionKey: spawn.parent_session_key,
-    childSessionKey: spawn.child_session_key,
-    childRunId: spawn.child_run_id,
-    runId: runKey,
-    agentId: spawn.agent_id,
-    role: spawn.role,
-    label: spawn.label,
-    depth: spawn.depth,
-    task,
-    childPolicy,
-    requestedAt: spawn.requested_at,
-    startedAt: run?.started_at ?? null,
-    endedAt: run?.ended_at ?? null,
-    runState: run?.state ?? null,
-    result: outcome && { text: outcome.text, error: outcome.error?.message ?? null, usage: outcome.usage },
-    delivery: report === undefined || childPolicy === 'detach' ? 'none' : told?.run_id ? 'delivered' : 'pending',
-    target: targetOf(spawn, run),
-  };
-}
-
-function statusOf({ state }: SpawnTable, run: RunTable | undefined): SpawnStatus {
-  if (!run || state === 'cancelled') return state;
-  if (isTerminal(run.state)) return 'settled';
-  if (run.state === 'waiting') return 'waiting';
-  return run.started_at === null ? 'queued' : 'started';
-}
-
-function targetOf(spawn: SpawnTable, run: RunTable | undefined): string | null {
-  if (run) return isTerminal(run.state) ? null : `run:${run.id}`;
-  return spawn.state === 'awaiting_grant' ? `approval:${approvalOf(spawn)}` : null;
 }

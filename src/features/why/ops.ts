@@ -9,7 +9,7 @@ import { jobById, jobsByName, viewJob } from '../cron/rows.ts';
 import { limitOfTree } from '../runs/claim.ts';
 import { openRunsOfSession, queued, runById, runByKey, running } from '../runs/rows.ts';
 import { byKey, sessionById, sessionWithLabel } from '../sessions/ops.ts';
-import { spawnNamed, viewSpawn } from '../spawns/ops.ts';
+import { spawnNamed, viewSpawn } from '../spawns/rows.ts';
 
 export interface Why {
   readonly kind: 'run' | 'spawn' | 'session' | 'job';
