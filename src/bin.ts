@@ -13,4 +13,7 @@ const { enableCompileCache } = await import('node:module');
 if (import.meta.url.endsWith('.mjs')) enableCompileCache?.(new URL('.compiled', import.meta.url).pathname);
 const { runCli } = await import('./doors/cli/program.ts');
 const { createCliWorld } = await import('./main/cli/world.ts');
-process.exit(await runCli(process.argv.slice(2), createCliWorld()));
+const code = await runCli(process.argv.slice(2), createCliWorld());
+// What was written may still be on its way through a pipe.
+for (const stream of [process.stdout, process.stderr]) await new Promise<void>((resolve) => stream.write('', () => resolve()));
+process.exit(code);

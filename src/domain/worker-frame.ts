@@ -20,10 +20,13 @@ export interface WorkerSettings {
 export type GatewayToWorker =
   | { readonly kind: 'configure'; readonly settings: WorkerSettings }
   | { readonly kind: 'abort'; readonly runId: string }
-  | { readonly kind: 'drain'; readonly graceMs: number };
+  | { readonly kind: 'drain'; readonly graceMs: number }
+  /** Is anybody there? */
+  | { readonly kind: 'ping' };
 
 export type WorkerToGateway =
   | { readonly kind: 'ready' }
+  | { readonly kind: 'pong' }
   | { readonly kind: 'delta'; readonly runKey: string; readonly sessionKey: string; readonly attempt: number; readonly n: number; readonly text: string }
   | {
       readonly kind: 'tool';

@@ -30,12 +30,16 @@ interface Member {
   readonly child: ChildProcess;
   readonly startedAt: number;
   readonly gone: Promise<void>;
+  /** Pings without an answer, one after another. */
+  unanswered: number;
 }
 
 const LONGEST_PAUSE_MS = 5000;
 /** A worker's garbage is short-lived: V8 is told to collect before it grows (119 MB after 4,000 turns instead of 333, as fast as before). */
 const WORKER_FLAGS = ['--max-semi-space-size=2', '--heap-growing-percent=50'];
 const DRAIN_MARGIN_MS = 3000;
+const PING_EVERY_MS = 4000;
+const MOST_UNANSWERED = 4;
 
 export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, onGone }: WorkerPoolOptions) {
   const members = new Map<string, Member>();
@@ -52,6 +56,8 @@ export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, 
     const child = fork(entryPath('worker'), [], { execArgv: WORKER_FLAGS, env: workerEnvironment(), stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     let ready = false;
     child.on('message', (frame: WorkerToGateway) => {
+      const member = members.get(id);
+      if (member) member.unanswered = 0;
       ready ||= frame.kind === 'ready';
       onFrame(frame);
     });
@@ -68,7 +74,7 @@ export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, 
         if (!stopping) replace(ready);
       });
     });
-    members.set(id, { id, credential, child, startedAt, gone });
+    members.set(id, { id, credential, child, startedAt, gone, unanswered: 0 });
     const pid = child.pid;
     if (pid === undefined) return;
     await onBorn({ workerId: id, credential, pid, pidStarted: startTimeOf(pid) });
@@ -90,6 +96,18 @@ export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, 
 
   for (let i = 0; i < count; i++) void begin();
 
+  /** A worker that hangs before it holds a run has no lease that could run out. This gateway's own sleep counts as one ping. */
+  const pings = setInterval(() => {
+    for (const member of members.values()) {
+      if (member.unanswered >= MOST_UNANSWERED) {
+        log.warn({ worker: member.id }, 'a worker answers nothing; it is stopped');
+        member.child.kill('SIGKILL');
+      }
+      member.unanswered += 1;
+      tell(member.child, { kind: 'ping' });
+    }
+  }, PING_EVERY_MS);
+
   return {
     list: () => [...members.values()].map(({ id, child, startedAt }) => ({ id, pid: child.pid ?? 0, startedAt, deaths })),
     /** Tells every worker the settings of now. Runs under way keep what they began with. */
@@ -106,6 +124,7 @@ export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, 
     },
     drain: async (graceMs: number) => {
       stopping = true;
+      clearInterval(pings);
       const all = Promise.all([...members.values()].map(({ gone }) => gone));
       for (const { child } of members.values()) tell(child, { kind: 'drain', graceMs });
       const late = setTimeout(() => {

@@ -212,6 +212,7 @@ async function readWorkspaceFile(workspace: string, forbidden: readonly string[]
 let worker: Promise<RunningWorker> | undefined;
 
 async function onFrame(frame: GatewayToWorker): Promise<void> {
+  if (frame.kind === 'ping') return send({ kind: 'pong' });
   if (frame.kind === 'configure') {
     if (worker) return (await worker).reconfigure(frame.settings);
     worker = configure(frame.settings);

@@ -156,3 +156,9 @@ function readOr(path: string): string | undefined {
     return undefined; // not there yet
   }
 }
+
+it('a worker that hangs before it holds a run is noticed and replaced', { timeout: 60_000 }, async (t) => {
+  const { client } = await startJourney(t, { scenario: { name: 'quick', rules: [{ text: 'here' }] } });
+  process.kill(await workerPid(client), 'SIGSTOP');
+  assert.equal(textOf(await order(client, 'anybody there?')), 'here');
+});
