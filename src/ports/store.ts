@@ -4,12 +4,11 @@ import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryComp
 import type { SealedEvent } from '../domain/event.ts';
 import type { Tables } from './tables.ts';
 
-/** A statement compiled once. `names[i]` is the parameter at position i, or a constant. */
+/** A statement compiled once: the i-th question mark in `sql` is the parameter `names[i]`. */
 export interface Compiled {
   readonly sql: string;
-  readonly slots: readonly Slot[];
+  readonly names: readonly string[];
 }
-type Slot = { readonly name: string } | { readonly constant: unknown };
 
 export interface Statement<P, R> {
   readonly compile: () => Compiled;
@@ -29,12 +28,20 @@ class Parameter {
   }
 }
 
+/** Constants stand in the text, so that a planner can match them with the conditions of partial indexes. */
+class StatementCompiler extends SqliteQueryCompiler {
+  protected override appendValue(value: unknown): void {
+    if (value instanceof Parameter) super.appendValue(value);
+    else this.appendImmediateValue(value);
+  }
+}
+
 const builder = new Kysely<Tables>({
   dialect: {
     createAdapter: () => new SqliteAdapter(),
     createDriver: () => new DummyDriver(),
     createIntrospector: (db) => new SqliteIntrospector(db),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createQueryCompiler: () => new StatementCompiler(),
   },
 });
 
@@ -48,7 +55,8 @@ export function statement<P>() {
       compile: () => {
         if (compiled === undefined) {
           const { sql, parameters: values } = build(builder, parameters as P).compile(); // the proxy answers every name
-          compiled = { sql, slots: values.map((value) => (value instanceof Parameter ? { name: value.name } : { constant: value })) };
+          if (sql.split('?').length !== values.length + 1) throw new Error(`a statement may have no question mark but its parameters: ${sql}`);
+          compiled = { sql, names: values.map((value) => (value as Parameter).name) }; // StatementCompiler passes nothing else
         }
         return compiled;
       },

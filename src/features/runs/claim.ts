@@ -13,7 +13,7 @@ import { tellSystemEvents } from '../sessions/system-events.ts';
 import { collectMessages } from './collect.ts';
 import { endRun } from './end.ts';
 import { NOTHING_LEFT } from './report.ts';
-import { appendRunEvent, queued, running, waiting } from './rows.ts';
+import { appendRunEvent } from './rows.ts';
 
 interface Claimed {
   readonly workspaceId: string;
@@ -63,17 +63,17 @@ const countActive = statement<{ workspaceId: string; lane: string }>()((db, p) =
     .select((row) => row.fn.countAll<number>().as('count'))
     .where('workspace_id', '=', p.workspaceId)
     .where('lane', '=', p.lane)
-    .where('state', '=', running),
+    .where('state', '=', 'running'),
 );
 /** The heads of their sessions' queues, fairest first: due, with no turn of their session under way, their tree and role within limits. */
 const claimable = statement<{ workspaceId: string; lane: string; now: number; treeLimit: number; limit: number }>()((db, p) =>
   db
     .selectFrom('run as r')
     .select(['r.id', 'r.root_id', 'r.fair_tag'])
-    .where('r.state', '=', queued)
+    .where('r.state', '=', 'queued')
     .where('r.workspace_id', '=', p.workspaceId)
     .where('r.lane', '=', p.lane)
-    .where('r.not_before', '<=', p.now)
+    .where(sql<boolean>`r.not_before + 0 <= ${p.now}`) // an expression: the index to walk is the one in the order of the queue
     .where('r.collected_by', 'is', null)
     .where((row) =>
       row.not(
@@ -83,7 +83,7 @@ const claimable = statement<{ workspaceId: string; lane: string; now: number; tr
             .select('busy.id')
             .whereRef('busy.workspace_id', '=', 'r.workspace_id')
             .whereRef('busy.session_key', '=', 'r.session_key')
-            .where('busy.state', 'in', [running, waiting]),
+            .where('busy.state', 'in', ['running', 'waiting']),
         ),
       ),
     )
@@ -95,7 +95,7 @@ const claimable = statement<{ workspaceId: string; lane: string; now: number; tr
             .select('earlier.id')
             .whereRef('earlier.workspace_id', '=', 'r.workspace_id')
             .whereRef('earlier.session_key', '=', 'r.session_key')
-            .where('earlier.state', '=', queued)
+            .where('earlier.state', '=', 'queued')
             .where('earlier.collected_by', 'is', null)
             .where(sql<boolean>`(earlier.queued_at, earlier.id) < (r.queued_at, r.id)`),
         ),
@@ -131,7 +131,7 @@ const nextDue = statement<{ workspaceId: string; now: number }>()((db, p) =>
     .selectFrom('run')
     .select('not_before')
     .where('workspace_id', '=', p.workspaceId)
-    .where('state', '=', queued)
+    .where('state', '=', 'queued')
     .where('not_before', '>', p.now)
     .orderBy('not_before')
     .limit(1),
@@ -140,7 +140,7 @@ const takeRun = statement<{ id: string; workerId: string; until: number; now: nu
   db
     .updateTable('run')
     .set((row) => ({
-      state: running,
+      state: 'running',
       worker_id: p.workerId,
       lease_until: p.until,
       fence: row('fence', '+', 1),
@@ -148,7 +148,7 @@ const takeRun = statement<{ id: string; workerId: string; until: number; now: nu
       deadline_at: sql<number>`coalesce(deadline_at, ${p.now} + timeout_ms)`,
     }))
     .where('id', '=', p.id)
-    .where('state', '=', queued)
+    .where('state', '=', 'queued')
     .returningAll(),
 );
 const clearWait = statement<{ id: string }>()((db, p) => db.updateTable('run').set({ wait: null }).where('id', '=', p.id));

@@ -7,11 +7,11 @@ import { NO_USAGE } from '../../domain/transcript.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { endRun, stopRuns } from './end.ts';
-import { openRunsOfSession, queued } from './rows.ts';
+import { openRunsOfSession } from './rows.ts';
 
 const joinTo = statement<{ id: string; collector: string }>()((db, p) => db.updateTable('run').set({ collected_by: p.collector }).where('id', '=', p.id));
 const putOff = statement<{ id: string; until: number }>()((db, p) =>
-  db.updateTable('run').set({ not_before: p.until }).where('id', '=', p.id).where('state', '=', queued),
+  db.updateTable('run').set({ not_before: p.until }).where('id', '=', p.id).where('state', '=', 'queued'),
 );
 
 const LINE_CHARS = 160;

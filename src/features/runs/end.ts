@@ -11,7 +11,7 @@ import { archiveSession, byKey } from '../sessions/ops.ts';
 import { chargeInterrupted } from '../usage/ledger.ts';
 import { forgetWaits, settleTarget } from '../waits/ops.ts';
 import { continueReplies, reportOutcome, tellWhatWaits } from './report.ts';
-import { appendRunEvent, queued, runById, running, waiting } from './rows.ts';
+import { appendRunEvent, runById } from './rows.ts';
 
 const endRow = statement<{ id: string; state: TerminalState; outcome: string; now: number }>()((db, p) =>
   db
@@ -52,10 +52,15 @@ const requestAbort = statement<{ id: string; reason: string }>()((db, p) =>
   db.updateTable('run').set({ abort_reason: p.reason }).where('id', '=', p.id).where('abort_reason', 'is', null),
 );
 const boundChildren = statement<{ parentId: string }>()((db, p) =>
-  db.selectFrom('run').selectAll().where('parent_id', '=', p.parentId).where('child_policy', '=', 'cancel').where('state', 'in', [queued, running, waiting]),
+  db
+    .selectFrom('run')
+    .selectAll()
+    .where('parent_id', '=', p.parentId)
+    .where('child_policy', '=', 'cancel')
+    .where('state', 'in', ['queued', 'running', 'waiting']),
 );
 const collectedBy = statement<{ id: string }>()((db, p) =>
-  db.selectFrom('run').selectAll().where('collected_by', '=', p.id).where('state', 'in', [queued, running, waiting]),
+  db.selectFrom('run').selectAll().where('collected_by', '=', p.id).where('state', 'in', ['queued', 'running', 'waiting']),
 );
 
 export interface RunEnd {

@@ -7,7 +7,7 @@ import type { ChildPolicy, RunInput, RunKind, RunView } from '../../domain/run.t
 import type { SessionSettings } from '../../domain/session-settings.ts';
 import { type OpSteps, pick, statement, type Tx } from '../../ports/store.ts';
 import { ensureSession } from '../sessions/ops.ts';
-import { appendRunEvent, queued, runByKey, viewRun } from './rows.ts';
+import { appendRunEvent, runByKey, viewRun } from './rows.ts';
 
 export interface RunRequest {
   readonly workspaceId: string;
@@ -63,7 +63,7 @@ const insertRun = statement<NewRun>()((db, p) =>
       session_id: p.sessionId,
       session_key: p.sessionKey,
       agent_id: p.agentId,
-      state: queued,
+      state: 'queued',
       outcome: null,
       timeout_ms: p.timeoutMs,
       deadline_at: null,
@@ -102,7 +102,7 @@ const latestOfTree = statement<{ workspaceId: string; lane: string; rootId: stri
     .where('workspace_id', '=', p.workspaceId)
     .where('lane', '=', p.lane)
     .where('root_id', '=', p.rootId)
-    .where('state', '=', queued),
+    .where('state', '=', 'queued'),
 );
 /** Whether more than `bound` runs wait in a lane; looks at no more than that. */
 const overBound = statement<{ workspaceId: string; lane: string; bound: number }>()((db, p) =>
@@ -111,7 +111,7 @@ const overBound = statement<{ workspaceId: string; lane: string; bound: number }
     .select('id')
     .where('workspace_id', '=', p.workspaceId)
     .where('lane', '=', p.lane)
-    .where('state', '=', queued)
+    .where('state', '=', 'queued')
     .orderBy('fair_tag')
     .orderBy('queued_at')
     .orderBy('id')

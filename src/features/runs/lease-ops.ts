@@ -13,7 +13,7 @@ import { markResultTold } from '../sessions/system-events.ts';
 import { noteCharges, type Reservation, type Reserved, reserve } from '../usage/ledger.ts';
 import { resumeRun, waitOn } from '../waits/ops.ts';
 import { endAttempt, endRun, outcomeWithoutAnswer, settleDeadAttempt } from './end.ts';
-import { appendRunEvent, runById, running, waiting } from './rows.ts';
+import { appendRunEvent, runById } from './rows.ts';
 
 const extendLease = statement<{ id: string; fence: number; until: number }>()((db, p) =>
   db
@@ -21,7 +21,7 @@ const extendLease = statement<{ id: string; fence: number; until: number }>()((d
     .set({ lease_until: p.until })
     .where('id', '=', p.id)
     .where('fence', '=', p.fence)
-    .where('state', '=', running)
+    .where('state', '=', 'running')
     .returning(['id', 'abort_reason']),
 );
 const overdue = statement<{ workspaceId: string; now: number; deadline: number }>()((db, p) =>
@@ -29,22 +29,22 @@ const overdue = statement<{ workspaceId: string; now: number; deadline: number }
     .selectFrom('run')
     .selectAll()
     .where('workspace_id', '=', p.workspaceId)
-    .where('state', '=', running)
+    .where('state', '=', 'running')
     .where((row) => row.or([row('lease_until', '<', p.now), row('deadline_at', '<', p.deadline)])),
 );
 const anyRunning = statement<{ workspaceId: string }>()((db, p) =>
-  db.selectFrom('run').select('id').where('workspace_id', '=', p.workspaceId).where('state', 'in', [running, waiting]).limit(1),
+  db.selectFrom('run').select('id').where('workspace_id', '=', p.workspaceId).where('state', 'in', ['running', 'waiting']).limit(1),
 );
 const waitedEnough = statement<{ workspaceId: string; now: number }>()((db, p) =>
   db
     .selectFrom('run')
     .select(['id', 'workspace_id', 'session_key', 'client_key'])
     .where('workspace_id', '=', p.workspaceId)
-    .where('state', '=', waiting)
+    .where('state', '=', 'waiting')
     .where('wait_until', '<', p.now),
 );
 const liveOfWorker = statement<{ workerId: string }>()((db, p) =>
-  db.selectFrom('run').selectAll().where('worker_id', '=', p.workerId).where('state', 'in', [running, waiting]),
+  db.selectFrom('run').selectAll().where('worker_id', '=', p.workerId).where('state', 'in', ['running', 'waiting']),
 );
 
 export interface Held {
@@ -155,7 +155,7 @@ const standStill = statement<Held & { wait: string; since: number; until: number
   db
     .updateTable('run')
     .set((row) => ({
-      state: waiting,
+      state: 'waiting',
       worker_id: null,
       lease_until: null,
       wait: p.wait,

@@ -10,7 +10,7 @@ import { byKey } from '../sessions/ops.ts';
 import { admitMessage } from './collect.ts';
 import { stopRuns } from './end.ts';
 import { enqueueRun, type RunRequest, type Submitted } from './enqueue.ts';
-import { openRunsOfSession, queued, runById, runByKey, running, viewRun } from './rows.ts';
+import { openRunsOfSession, runById, runByKey, viewRun } from './rows.ts';
 
 const recentRuns = statement<{ workspaceId: string; limit: number }>()((db, p) =>
   db.selectFrom('run').selectAll().where('workspace_id', '=', p.workspaceId).orderBy('queued_at', 'desc').limit(p.limit),
@@ -26,14 +26,14 @@ const laneCounts = statement<{ workspaceId: string }>()((db, p) =>
         .select((inner) => inner.fn.countAll<number>().as('n'))
         .whereRef('run.workspace_id', '=', 'lane.workspace_id')
         .whereRef('run.lane', '=', 'lane.name')
-        .where('run.state', '=', queued)
+        .where('run.state', '=', 'queued')
         .as('queued'),
       row
         .selectFrom('run')
         .select((inner) => inner.fn.countAll<number>().as('n'))
         .whereRef('run.workspace_id', '=', 'lane.workspace_id')
         .whereRef('run.lane', '=', 'lane.name')
-        .where('run.state', '=', running)
+        .where('run.state', '=', 'running')
         .as('active'),
     ])
     .where('lane.workspace_id', '=', p.workspaceId)

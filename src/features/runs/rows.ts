@@ -1,16 +1,11 @@
 // Statements on the run table that several ops share, and a run as it is shown.
 
-import { sql } from 'kysely';
 import type { EventBody } from '../../domain/event.ts';
 import type { RunOutcome, RunView } from '../../domain/run.ts';
 import type { Wait } from '../../domain/wait.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { appendEvent } from '../events/ops.ts';
-
-export const queued = sql.lit('queued' as const);
-export const running = sql.lit('running' as const);
-export const waiting = sql.lit('waiting' as const);
 
 export const runById = statement<{ id: string }>()((db, p) => db.selectFrom('run').selectAll().where('id', '=', p.id));
 /** By the client's key or by id. */
@@ -27,7 +22,7 @@ export const openRunsOfSession = statement<{ workspaceId: string; sessionKey: st
     .selectAll()
     .where('workspace_id', '=', p.workspaceId)
     .where('session_key', '=', p.sessionKey)
-    .where('state', 'in', [queued, running, waiting])
+    .where('state', 'in', ['queued', 'running', 'waiting'])
     .orderBy('queued_at')
     .orderBy('id'),
 );

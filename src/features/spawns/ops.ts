@@ -11,7 +11,7 @@ import { openApproval } from '../approvals/ops.ts';
 import { appendEvent } from '../events/ops.ts';
 import { stopRuns } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
-import { queued, runById, running, waiting } from '../runs/rows.ts';
+import { runById } from '../runs/rows.ts';
 import { archiveSession, ensureSession, nameSession } from '../sessions/ops.ts';
 import { fitsAbove } from '../usage/ledger.ts';
 import { settleTarget } from '../waits/ops.ts';
@@ -77,7 +77,12 @@ const spawnsOfRun = statement<{ runId: string }>()((db, p) =>
   db.selectFrom('spawn').selectAll().where('parent_run_id', '=', p.runId).orderBy('requested_at').orderBy('id'),
 );
 const openChildren = statement<{ runId: string }>()((db, p) =>
-  db.selectFrom('run').select(['id', 'role']).where('parent_id', '=', p.runId).where('kind', '=', 'spawn').where('state', 'in', [queued, running, waiting]),
+  db
+    .selectFrom('run')
+    .select(['id', 'role'])
+    .where('parent_id', '=', p.runId)
+    .where('kind', '=', 'spawn')
+    .where('state', 'in', ['queued', 'running', 'waiting']),
 );
 const spawnsSince = statement<{ rootId: string; since: number; limit: number }>()((db, p) =>
   db
@@ -246,7 +251,7 @@ const doneSessions = statement<{ workspaceId: string; before: number; limit: num
             .select('run.id')
             .whereRef('run.workspace_id', '=', 'session.workspace_id')
             .whereRef('run.session_key', '=', 'session.key')
-            .where('run.state', 'in', [queued, running, waiting]),
+            .where('run.state', 'in', ['queued', 'running', 'waiting']),
         ),
       ),
     )

@@ -7,7 +7,7 @@ import { type OpSteps, readOp, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { jobById, jobsByName, viewJob } from '../cron/rows.ts';
 import { limitOfTree } from '../runs/claim.ts';
-import { openRunsOfSession, queued, runById, runByKey, running } from '../runs/rows.ts';
+import { openRunsOfSession, runById, runByKey } from '../runs/rows.ts';
 import { byKey, sessionById, sessionWithLabel } from '../sessions/ops.ts';
 import { spawnNamed, viewSpawn } from '../spawns/rows.ts';
 
@@ -46,7 +46,7 @@ const activeIn = statement<{ workspaceId: string; lane: string; rootId: string |
     .select((row) => row.fn.countAll<number>().as('count'))
     .where('workspace_id', '=', p.workspaceId)
     .where('lane', '=', p.lane)
-    .where('state', '=', running)
+    .where('state', '=', 'running')
     .where(sql<boolean>`(${p.rootId} is null or root_id = ${p.rootId})`),
 );
 const aheadOf = statement<{ workspaceId: string; lane: string; tag: number; queuedAt: number; id: string }>()((db, p) =>
@@ -55,7 +55,7 @@ const aheadOf = statement<{ workspaceId: string; lane: string; tag: number; queu
     .select((row) => row.fn.countAll<number>().as('count'))
     .where('workspace_id', '=', p.workspaceId)
     .where('lane', '=', p.lane)
-    .where('state', '=', queued)
+    .where('state', '=', 'queued')
     .where(sql<boolean>`(fair_tag, queued_at, id) < (${p.tag}, ${p.queuedAt}, ${p.id})`),
 );
 const anyWorker = statement<{ workspaceId: string }>()((db, p) =>
