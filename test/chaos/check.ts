@@ -77,8 +77,9 @@ export async function check({ ask, units, workspace, requests, budgetUsd }: Evid
     const orders = (await textsOf(session)).filter(({ role, text }) => role === 'user' && text.endsWith(MESSAGE[kind](id)));
     assert.equal(orders.length, 1, `${id} stands once in its transcript`);
     if (kind !== 'background') continue;
-    const told = (await textsOf(session)).filter(({ role, text }) => role === 'user' && text.includes(`The sub-agent "${id}" has finished`));
-    assert.equal(told.length, 1, `the result of ${id} is told once`);
+    const how = own[0]?.runState === 'failed' ? 'has failed' : 'has finished';
+    const told = (await textsOf(session)).filter(({ role, text }) => role === 'user' && text.includes(`The sub-agent "${id}" ${how}`));
+    assert.equal(told.length, 1, `the result of ${id} is told once; ${JSON.stringify(own)}`);
   }
   assert.ok(gaveUp.length <= units.length / 50, gaveUp.join('\n'));
   const interruptedCalls = await countInterrupted(ask, units, spawns);
