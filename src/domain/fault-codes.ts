@@ -91,6 +91,10 @@ export const FAULT_CODES = {
   'lease.stale': invalid(409, ({ run }) => `the lease of ${String(run)} is no longer held: another attempt owns the run, so this write changed nothing`),
   'store.full': unavailable(507, () => 'the disk is full: nothing was written. Free some space; the gateway goes on by itself'),
   'store.failed': unavailable(503, (details) => `the store could not carry out the request${because(details)}`),
+  'store.unreachable': unavailable(
+    503,
+    ({ reason }) => `PostgreSQL cannot be reached (${String(reason)}): nothing was changed. The gateway goes on by itself when it can`,
+  ),
   'store.closed': unavailable(503, () => 'the store is closed: the gateway is stopping'),
   'store.op_unknown': invalid(404, ({ op }) => `no store operation "${String(op)}"`),
   'store.op_forbidden': invalid(403, ({ op }) => `a worker may not call the store operation "${String(op)}"`),

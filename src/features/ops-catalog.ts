@@ -9,6 +9,7 @@ import { decidePairing, getDeviceGrant, listDevices, noteTokenUse, pairDevice, r
 import { eventCursor, eventsSince } from './events/ops.ts';
 import { beatHeart, lastHeartbeatEnd, wakeSession } from './heartbeats/ops.ts';
 import { listRefusals, noteRefusal } from './models/ops.ts';
+import { beginNode, endNode, keepNode, viewCluster } from './nodes/ops.ts';
 import { claimRuns } from './runs/claim.ts';
 import { finishRun, reapRuns, recordStep, recordSummary, releaseRun, renewLeases, reserveCall, suspendRun } from './runs/lease-ops.ts';
 import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitMessage, submitNested, submitRun } from './runs/ops.ts';
@@ -18,7 +19,7 @@ import { getSetting, putSetting } from './settings/ops.ts';
 import { cancelSpawn, childrenOf, getSpawn, listSpawns, requestSpawn, tidySessions } from './spawns/ops.ts';
 import { fundBudget, spendingSince } from './usage/ops.ts';
 import { explain } from './why/ops.ts';
-import { beginGateway, beginWorker, endGateway, endWorker, forgetProcess, noteProcess } from './workers/ops.ts';
+import { beginWorker, endWorker, forgetProcess, noteProcess } from './workers/ops.ts';
 
 export const ops: readonly AnyOp[] = [
   expireApprovals,
@@ -94,9 +95,11 @@ export const ops: readonly AnyOp[] = [
   fundBudget,
   spendingSince,
   explain,
-  beginGateway,
+  beginNode,
+  keepNode,
+  viewCluster,
   beginWorker,
-  endGateway,
+  endNode,
   endWorker,
   forgetProcess,
   noteProcess,

@@ -183,7 +183,7 @@ function processLedger(store: Store, workerId: string) {
     note: (pid: number, pidStarted: string, runId: string) => store.call(noteProcess, { pid, pidStarted, runId, workerId, workspaceId: WORKSPACE_ID }),
     forget: async (pid: number, pidStarted: string) => {
       try {
-        await store.call(forgetProcess, { pid, pidStarted });
+        await store.call(forgetProcess, { pid, pidStarted, workerId });
       } catch (error) {
         if (!isFault(error)) throw error; // the row stays: a successor finds the process gone
       }

@@ -122,6 +122,8 @@ export interface Store {
 /** What follows a commit: hints, never the truth. */
 export interface StoreHints {
   readonly onEvents: (events: readonly SealedEvent[]) => void;
+  /** Something another node told. */
+  readonly onHint?: (hint: Readonly<Record<string, unknown>>) => void;
   /** The store ended without being asked to: nothing can be durable any more. */
   readonly onLost: () => void;
 }

@@ -116,7 +116,7 @@ interface LaneTable {
 interface WorkerTable {
   id: string;
   workspace_id: string;
-  gateway_id: string;
+  node_id: string;
   pid: number;
   pid_started: string;
   started_at: number;
@@ -132,13 +132,28 @@ interface ProcessTable {
   started_at: number;
 }
 
-interface GatewayTable {
+/** One life of a gateway, or of a worker on a machine of its own. */
+export interface NodeTable {
   id: string;
   workspace_id: string;
+  kind: string;
+  home: string;
+  host: string;
+  url: string | null;
+  version: string;
   pid: number;
   pid_started: string;
   started_at: number;
+  lease_until: number;
   ended_at: number | null;
+}
+
+interface LeaseTable {
+  name: string;
+  workspace_id: string;
+  owner: string;
+  fence: number;
+  lease_until: number;
 }
 
 interface StreamTable {
@@ -260,7 +275,8 @@ export interface Tables {
   lane: LaneTable;
   worker: WorkerTable;
   process: ProcessTable;
-  gateway: GatewayTable;
+  node: NodeTable;
+  lease: LeaseTable;
   stream: StreamTable;
   event: EventTable;
   chain: ChainTable;

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
-import { openSqlite, type SqliteEngine } from '../../src/adapters/store/sqlite.ts';
+import type { Engine } from '../../src/adapters/store/engine.ts';
+import { openSqlite } from '../../src/adapters/store/sqlite/engine.ts';
 import { parseConfig } from '../../src/domain/config-schema.ts';
 import { startTicker } from '../../src/features/cron/ticker.ts';
 import { sealEvents } from '../../src/features/events/ops.ts';
@@ -64,7 +65,7 @@ function handClock(start: number) {
 
 async function household(t: TestContext, { heartbeatFile, check }: { heartbeatFile: () => string; check?: string }) {
   const { clock, move } = handClock(Date.UTC(2026, 10, 24));
-  const engine: SqliteEngine = openSqlite({ path: join(scratchDir(t), 'store.sqlite'), ops, seal: sealEvents, clock, onCommitted: () => undefined });
+  const engine: Engine = openSqlite({ path: join(scratchDir(t), 'store.sqlite'), ops, seal: sealEvents, clock, onCommitted: () => undefined });
   const store: Store = {
     call: (op, args) =>
       new Promise((resolve, reject) =>

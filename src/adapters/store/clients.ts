@@ -6,7 +6,7 @@ import { fault } from '../../domain/fault-codes.ts';
 import { Fault } from '../../kit/fault.ts';
 import { createLineSplitter } from '../../kit/lines.ts';
 import type { Store, StoreHints } from '../../ports/store.ts';
-import type { Answer } from './sqlite.ts';
+import type { Answer, Hint } from './engine.ts';
 import { type FromStoreThread, MAX_LINE, type StoreRequest, type ToStoreThread, type ToWorkerLine, type WorkerHello } from './wire.ts';
 
 /** Seconds an op took from asking to its durable answer. */
@@ -47,6 +47,8 @@ export interface ThreadStore extends Store {
   /** Lets a worker with this credential connect to the socket. */
   readonly admit: (workerId: string, credential: string) => void;
   readonly dismiss: (workerId: string) => void;
+  /** Tells the other nodes of this store, where there are any. May get lost. */
+  readonly tell: (hint: Hint) => void;
 }
 
 /**
@@ -73,6 +75,7 @@ export function connectToThread(thread: Worker, hints: StoreHints, onTimed?: OpT
       }),
     admit: (workerId, credential) => send({ kind: 'admit', workerId, credential }),
     dismiss: (workerId) => send({ kind: 'dismiss', workerId }),
+    tell: (hint) => send({ kind: 'tell', hint }),
     close: () =>
       new Promise((resolve) => {
         closed = true;
@@ -91,6 +94,7 @@ export function connectToThread(thread: Worker, hints: StoreHints, onTimed?: OpT
     thread.on('message', (message: FromStoreThread) => {
       if (message.kind === 'answers') for (const { id, answer } of message.replies) pending.settle(id, answer);
       else if (message.kind === 'events') hints.onEvents(message.events);
+      else if (message.kind === 'hint') hints.onHint?.(message.hint);
       else if (message.kind === 'ready') {
         opened = true;
         resolve(store);

@@ -10,11 +10,15 @@ import { errorCode, messageOf } from '../../kit/fault.ts';
 import { secretsEqual } from '../../kit/id.ts';
 import { createLineSplitter } from '../../kit/lines.ts';
 import type { AnyOp } from '../../ports/store.ts';
-import { openSqlite, type SqliteEngine } from './sqlite.ts';
+import type { Engine, Hint } from './engine.ts';
+import { openPostgres } from './postgres/engine.ts';
+import { openSqlite } from './sqlite/engine.ts';
 import { type FromStoreThread, MAX_LINE, type StoreReply, type StoreRequest, type ToStoreThread, type ToWorkerLine, type WorkerHello } from './wire.ts';
 
 export interface StoreThreadOptions {
+  /** The SQLite file, or the PostgreSQL database in its place. */
   readonly path: string;
+  readonly url?: string;
   readonly socketPath: string;
 }
 
@@ -22,6 +26,7 @@ interface ServeOptions extends StoreThreadOptions {
   readonly port: MessagePort;
   readonly ops: readonly AnyOp[];
   readonly seal: AnyOp;
+  readonly follow: AnyOp;
   readonly clock: Clock;
 }
 
@@ -29,11 +34,11 @@ interface ServeOptions extends StoreThreadOptions {
 const MAKES_WORK: ReadonlySet<string> = new Set(['run.queued', 'run.ended', 'run.requeued', 'run.resumed', 'run.waiting']);
 
 /** Opens the store and serves it until told to close. A store that cannot open is reported, never repaired by force. */
-export function serveStore({ port, path, socketPath, ops, seal, clock }: ServeOptions): void {
+export async function serveStore({ port, path, url, socketPath, ops, seal, follow, clock }: ServeOptions): Promise<void> {
   const send = (message: FromStoreThread) => port.postMessage(message);
   const credentials = new Map<string, string>();
   const workers = new Map<string, Socket>();
-  let engine: SqliteEngine;
+  let engine: Engine & { readonly tell?: (hint: Hint) => void };
 
   const onCommitted = (events: readonly SealedEvent[]) => {
     if (events.length === 0) return;
@@ -44,7 +49,9 @@ export function serveStore({ port, path, socketPath, ops, seal, clock }: ServeOp
   };
   try {
     takeLock(`${path}.lock`);
-    engine = openSqlite({ path, ops, seal, clock, onCommitted });
+    const shared = { ops, seal, clock, onCommitted };
+    engine =
+      url === undefined ? openSqlite({ ...shared, path }) : await openPostgres({ ...shared, url, follow, onHint: (hint) => send({ kind: 'hint', hint }) });
   } catch (error) {
     send({ kind: 'failed', code: errorCode(error), message: messageOf(error) });
     return;
@@ -87,10 +94,10 @@ export function serveStore({ port, path, socketPath, ops, seal, clock }: ServeOp
     socket.on('close', gone).on('error', gone);
   });
 
-  const close = () => {
+  const close = async () => {
     for (const socket of workers.values()) socket.destroy();
     server.close();
-    engine.close();
+    await engine.close();
     for (const lock of held.splice(0)) lock.close();
     rmSync(socketPath, { force: true });
     send({ kind: 'closed' });
@@ -104,7 +111,8 @@ export function serveStore({ port, path, socketPath, ops, seal, clock }: ServeOp
     else if (message.kind === 'dismiss') {
       credentials.delete(message.workerId);
       workers.get(message.workerId)?.destroy();
-    } else close();
+    } else if (message.kind === 'tell') engine.tell?.(message.hint);
+    else void close();
   });
 
   rmSync(socketPath, { force: true });

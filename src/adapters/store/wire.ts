@@ -1,7 +1,7 @@
 // Messages between the store and those who call it: a message port inside the gateway, a UNIX socket for workers.
 
 import type { SealedEvent } from '../../domain/event.ts';
-import type { Answer } from './sqlite.ts';
+import type { Answer, Hint } from './engine.ts';
 
 export interface StoreRequest {
   readonly id: number;
@@ -19,6 +19,7 @@ export type ToStoreThread =
   | { readonly kind: 'calls'; readonly calls: readonly StoreRequest[] }
   | { readonly kind: 'admit'; readonly workerId: string; readonly credential: string }
   | { readonly kind: 'dismiss'; readonly workerId: string }
+  | { readonly kind: 'tell'; readonly hint: Hint }
   | { readonly kind: 'close' };
 
 export type FromStoreThread =
@@ -26,6 +27,7 @@ export type FromStoreThread =
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
   | { readonly kind: 'answers'; readonly replies: readonly StoreReply[] }
   | { readonly kind: 'events'; readonly events: readonly SealedEvent[] }
+  | { readonly kind: 'hint'; readonly hint: Hint }
   | { readonly kind: 'closed' };
 
 /** First line a worker writes on the socket. */

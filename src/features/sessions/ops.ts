@@ -75,10 +75,10 @@ const recentSessions = statement<SessionFilter & { workspaceId: string; since: n
     .where('workspace_id', '=', p.workspaceId)
     .where('archived_at', 'is', null)
     .where('updated_at', '>=', p.since)
-    .where(sql<boolean>`(${p.agentId} is null or agent_id = ${p.agentId})`)
-    .where(sql<boolean>`(${p.label} is null or label = ${p.label})`)
-    .where(sql<boolean>`(${p.spawnedBy} is null or spawned_by = ${p.spawnedBy})`)
-    .where(sql<boolean>`(${p.search} is null or lower(key || ' ' || coalesce(label, '') || ' ' || id) like ${p.search} escape '!')`)
+    .where(sql<boolean>`(agent_id = ${p.agentId} or ${p.agentId} is null)`)
+    .where(sql<boolean>`(label = ${p.label} or ${p.label} is null)`)
+    .where(sql<boolean>`(spawned_by = ${p.spawnedBy} or ${p.spawnedBy} is null)`)
+    .where(sql<boolean>`(lower(key || ' ' || coalesce(label, '') || ' ' || id) like ${p.search} escape '!' or ${p.search} is null)`)
     .orderBy('updated_at', 'desc')
     .limit(p.limit),
 );

@@ -105,9 +105,9 @@ const spentIn = statement<Scope>()((db, p) =>
     .select((row) => [row.fn.sum<number>('micros').as('micros'), sql<number>`sum(input + output)`.as('tokens')])
     .where('workspace_id', '=', p.workspaceId)
     .where('day', '=', p.day)
-    .where(sql<boolean>`(${p.agentId} is null or agent_id = ${p.agentId})`)
-    .where(sql<boolean>`(${p.role} is null or role = ${p.role})`)
-    .where(sql<boolean>`(${p.jobId} is null or job_id = ${p.jobId})`),
+    .where(sql<boolean>`(agent_id = ${p.agentId} or ${p.agentId} is null)`)
+    .where(sql<boolean>`(role = ${p.role} or ${p.role} is null)`)
+    .where(sql<boolean>`(job_id = ${p.jobId} or ${p.jobId} is null)`),
 );
 const reservedIn = statement<Scope & { but: string; rootId: string | null }>()((db, p) =>
   db
@@ -115,10 +115,10 @@ const reservedIn = statement<Scope & { but: string; rootId: string | null }>()((
     .select((row) => [row.fn.sum<number>('micros').as('micros'), row.fn.sum<number>('tokens').as('tokens')])
     .where('workspace_id', '=', p.workspaceId)
     .where('run_id', '<>', p.but)
-    .where(sql<boolean>`(${p.agentId} is null or agent_id = ${p.agentId})`)
-    .where(sql<boolean>`(${p.role} is null or role = ${p.role})`)
-    .where(sql<boolean>`(${p.jobId} is null or job_id = ${p.jobId})`)
-    .where(sql<boolean>`(${p.rootId} is null or root_id = ${p.rootId})`),
+    .where(sql<boolean>`(agent_id = ${p.agentId} or ${p.agentId} is null)`)
+    .where(sql<boolean>`(role = ${p.role} or ${p.role} is null)`)
+    .where(sql<boolean>`(job_id = ${p.jobId} or ${p.jobId} is null)`)
+    .where(sql<boolean>`(root_id = ${p.rootId} or ${p.rootId} is null)`),
 );
 const noteOf = statement<{ workspaceId: string; scope: string; day: string }>()((db, p) =>
   db.selectFrom('budget_note').selectAll().where('workspace_id', '=', p.workspaceId).where('scope', '=', p.scope).where('day', '=', p.day),

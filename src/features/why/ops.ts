@@ -47,7 +47,7 @@ const activeIn = statement<{ workspaceId: string; lane: string; rootId: string |
     .where('workspace_id', '=', p.workspaceId)
     .where('lane', '=', p.lane)
     .where('state', '=', 'running')
-    .where(sql<boolean>`(${p.rootId} is null or root_id = ${p.rootId})`),
+    .where(sql<boolean>`(root_id = ${p.rootId} or ${p.rootId} is null)`),
 );
 const aheadOf = statement<{ workspaceId: string; lane: string; tag: number; queuedAt: number; id: string }>()((db, p) =>
   db

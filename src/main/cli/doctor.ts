@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readConfigFile } from '../../adapters/config/load.ts';
 import { createSandboxPicker } from '../../adapters/sandbox/catalog.ts';
-import { openSqliteReader } from '../../adapters/store/sqlite.ts';
+import { openSqliteReader } from '../../adapters/store/sqlite/engine.ts';
 import { agentIds, type Config } from '../../domain/config.ts';
 import { modelChain } from '../../domain/model.ts';
 import { sandboxChoice } from '../../domain/tool.ts';

@@ -2,7 +2,7 @@
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { openSqliteReader } from '../../adapters/store/sqlite.ts';
+import { openSqliteReader } from '../../adapters/store/sqlite/engine.ts';
 import { agentIds, workspaceOf } from '../../domain/config.ts';
 import { WORKSPACE_ID } from '../../domain/workspace.ts';
 import { listSessions, readEntries } from '../../features/sessions/ops.ts';

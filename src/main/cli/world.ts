@@ -156,7 +156,7 @@ const offline: CliWorld['offline'] = async (profile) => {
   const environment = readEnvironment(profile);
   const path = join(environment.stateDir, 'gateway.sqlite');
   if (!existsSync(path)) return undefined;
-  const { openSqliteReader } = await import('../../adapters/store/sqlite.ts');
+  const { openSqliteReader } = await import('../../adapters/store/sqlite/engine.ts');
   const { answerHistory, answerSessions } = await import('../../features/sessions/methods.ts');
   const { usableConfig } = await import('../../adapters/config/load.ts');
   const config = usableConfig(fileOf(environment));

@@ -8,12 +8,13 @@ import { DEATH_LIMIT, isTerminal, LEASE_MS, type RunOutcome } from '../../../src
 import { type EntryBody, NO_USAGE } from '../../../src/domain/transcript.ts';
 import { deleteSession, resetSession } from '../../../src/features/chat/ops.ts';
 import { chainHash, eventsSince } from '../../../src/features/events/ops.ts';
+import { beginNode } from '../../../src/features/nodes/ops.ts';
 import { claimRuns, type TurnAssignment } from '../../../src/features/runs/claim.ts';
 import type { RunRequest } from '../../../src/features/runs/enqueue.ts';
 import { finishRun, reapRuns, recordStep, releaseRun, renewLeases } from '../../../src/features/runs/lease-ops.ts';
 import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitRun } from '../../../src/features/runs/ops.ts';
 import { getSession, listSessions, readEntries, readLatestEntries } from '../../../src/features/sessions/ops.ts';
-import { beginGateway, beginWorker, endWorker, noteProcess } from '../../../src/features/workers/ops.ts';
+import { beginWorker, endWorker, noteProcess } from '../../../src/features/workers/ops.ts';
 import type { Clock } from '../../../src/kit/clock.ts';
 import { isFault } from '../../../src/kit/fault.ts';
 import type { Store } from '../../../src/ports/store.ts';
@@ -30,6 +31,8 @@ export interface OpenedStore {
 export type OpenStore = (t: TestContext) => Promise<OpenedStore>;
 
 const W = 'w';
+/** Not every engine's clock stands still while a test runs. */
+const SLACK_MS = 2000;
 const WORKER = 'worker_1';
 
 function request(n: number | string, more: Partial<RunRequest> = {}): RunRequest {
@@ -55,6 +58,19 @@ const outcome = (text: string): RunOutcome => ({
   steps: 1,
   provider: 'p',
   model: 'm',
+});
+
+/** A life of the gateway that lives in `home`. */
+const node = (nodeId: string, pid: number, home = 'home-1') => ({
+  workspaceId: W,
+  nodeId,
+  kind: 'gateway' as const,
+  home,
+  host: 'host',
+  url: null,
+  version: '1',
+  pid,
+  pidStarted: String(pid),
 });
 
 const refused = (code: string) => (error: unknown) => isFault(error, code);
@@ -173,11 +189,11 @@ export function storeConformance(name: string, open: OpenStore): void {
       await store.call(submitRun, request(2));
       const [one, two] = await claim();
       assert.ok(one && two);
-      advance(LEASE_MS - 1);
+      advance(LEASE_MS - SLACK_MS);
       await store.call(abortRuns, { workspaceId: W, actor: 'test', runKey: two.runKey, reason: 'rpc' });
       const held = [one, two].map(({ runId, fence }) => ({ runId, fence }));
       assert.deepEqual(await store.call(renewLeases, { held: [...held, { runId: one.runId, fence: 99 }] }), { stale: [one.runId], aborted: [two.runId] });
-      advance(LEASE_MS - 1);
+      advance(LEASE_MS - SLACK_MS);
       assert.deepEqual((await store.call(reapRuns, { workspaceId: W })).hung, []);
     });
 
@@ -234,12 +250,12 @@ export function storeConformance(name: string, open: OpenStore): void {
 
     it('a new gateway voids the leases of the last one and learns what it left running', async (t) => {
       const { store, claimOne, claim, runOf } = await opened(t);
-      await store.call(beginGateway, { workspaceId: W, gatewayId: 'gw_1', pid: 1, pidStarted: '1' });
-      await store.call(beginWorker, { workspaceId: W, gatewayId: 'gw_1', workerId: WORKER, pid: 2, pidStarted: '2' });
+      await store.call(beginNode, node('gw_1', 1));
+      await store.call(beginWorker, { workspaceId: W, nodeId: 'gw_1', workerId: WORKER, pid: 2, pidStarted: '2' });
       await store.call(submitRun, request(1));
       const run = await claimOne();
       await store.call(noteProcess, { workspaceId: W, workerId: WORKER, runId: run.runId, pid: 3, pidStarted: '3' });
-      const { leftovers, resumed } = await store.call(beginGateway, { workspaceId: W, gatewayId: 'gw_2', pid: 4, pidStarted: '4' });
+      const { leftovers, resumed } = await store.call(beginNode, node('gw_2', 4));
       assert.deepEqual(leftovers, [
         { pid: 2, pidStarted: '2' },
         { pid: 3, pidStarted: '3' },
@@ -248,7 +264,7 @@ export function storeConformance(name: string, open: OpenStore): void {
       await assert.rejects(store.call(recordStep, { runId: run.runId, fence: run.fence, entries: [] }), refused('lease.stale'));
       assert.equal((await claim()).length, 1);
       assert.equal((await runOf(1))?.deaths, 0);
-      const again = await store.call(beginGateway, { workspaceId: W, gatewayId: 'gw_3', pid: 5, pidStarted: '5' });
+      const again = await store.call(beginNode, node('gw_3', 5));
       assert.deepEqual(again.leftovers, []);
     });
 

@@ -1,33 +1,18 @@
 // The embedded engine: one thread owns the file, many ops share one COMMIT, answers go out after it.
 
 import Database from 'better-sqlite3';
-import type { SealedEvent } from '../../domain/event.ts';
-import { fault } from '../../domain/fault-codes.ts';
-import type { Clock } from '../../kit/clock.ts';
-import { errorCode, isFault, messageOf } from '../../kit/fault.ts';
-import { newId } from '../../kit/id.ts';
-import { type AnyOp, type Compiled, type OpSteps, type Step, type Store, type Tx, txSteps } from '../../ports/store.ts';
+import type { SealedEvent } from '../../../domain/event.ts';
+import { fault } from '../../../domain/fault-codes.ts';
+import type { Clock } from '../../../kit/clock.ts';
+import { errorCode, isFault, messageOf } from '../../../kit/fault.ts';
+import { newId } from '../../../kit/id.ts';
+import { type AnyOp, type Compiled, type OpSteps, type Step, type Store, type Tx, txSteps } from '../../../ports/store.ts';
+import { type Answer, type Call, createAdmission, type Engine, type EngineOptions, failed, textOf, valuesOf } from '../engine.ts';
 import { migrateFile } from './migrate.ts';
 
-export interface Call {
-  readonly op: string;
-  readonly args: unknown;
-  readonly fromWorker: boolean;
-  readonly answer: (answer: Answer) => void;
-}
-
-export type Answer =
-  | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly code: string; readonly message: string; readonly details: Readonly<Record<string, unknown>> };
-
-interface EngineOptions {
+interface SqliteOptions extends EngineOptions {
   readonly path: string;
-  readonly ops: readonly AnyOp[];
-  /** Numbers the events of a batch just before its COMMIT. */
-  readonly seal: AnyOp;
   readonly clock: Clock;
-  /** After a COMMIT and its answers. */
-  readonly onCommitted: (events: readonly SealedEvent[]) => void;
 }
 
 const MAX_BATCH = 512;
@@ -37,29 +22,28 @@ const CACHE_KIB = 16_384;
 type Prepared = Map<Compiled, Database.Statement>;
 
 /** Opens (and migrates) the file. Errors carry SQLite's code: SQLITE_NOTADB, SQLITE_CORRUPT, SQLITE_READONLY, SQLITE_FULL. */
-export function openSqlite({ path, ops, seal, clock, onCommitted }: EngineOptions) {
+export function openSqlite({ path, ops, seal, clock, onCommitted }: SqliteOptions): Engine {
   migrateFile(path);
   const writer = connect(path, false);
   const reader = connect(path, true);
   const preparedForWriter: Prepared = new Map();
   const preparedForReader: Prepared = new Map();
-  const catalog = new Map(ops.map((op) => [op.name, op]));
+  const admit = createAdmission(ops);
   const begin = writer.prepare('BEGIN IMMEDIATE');
   const commit = writer.prepare('COMMIT');
   const savepoint = writer.prepare('SAVEPOINT op');
   const release = writer.prepare('RELEASE op');
   const undo = writer.prepare('ROLLBACK TO op');
-  const waiting: Call[] = [];
+  const waiting: { readonly call: Call; readonly op: AnyOp }[] = [];
   let scheduled = false;
   let closed = false;
 
   const submit = (call: Call) => {
-    const op = catalog.get(call.op);
     if (closed) return call.answer(failed(fault('store.closed')));
-    if (!op) return call.answer(failed(fault('store.op_unknown', { op: call.op })));
-    if (call.fromWorker && !op.worker) return call.answer(failed(fault('store.op_forbidden', { op: call.op })));
+    const op = admit(call);
+    if (!op) return;
     if (op.kind === 'read') return call.answer(runAlone(reader, preparedForReader, op, call.args));
-    waiting.push(call);
+    waiting.push({ call, op });
     if (!scheduled) {
       scheduled = true;
       setImmediate(flush);
@@ -94,23 +78,23 @@ export function openSqlite({ path, ops, seal, clock, onCommitted }: EngineOption
     let events: readonly SealedEvent[] = [];
     try {
       begin.run();
-      for (const { op, args } of batch) answers.push(runInBatch(catalog.get(op) as AnyOp, args)); // checked in submit
+      for (const { op, call } of batch) answers.push(runInBatch(op, call.args));
       events = drive(writer, preparedForWriter, seal.body(openTx(clock), undefined)) as readonly SealedEvent[];
       commit.run();
     } catch (error) {
       if (writer.inTransaction) writer.exec('ROLLBACK');
       const answer = failed(asFault(error));
-      for (const call of batch) call.answer(answer);
+      for (const { call } of batch) call.answer(answer);
       return;
     }
-    for (const [i, call] of batch.entries()) call.answer(answers[i] as Answer); // one answer was pushed per call
+    for (const [i, { call }] of batch.entries()) call.answer(answers[i] as Answer); // one answer was pushed per call
     onCommitted(events);
   };
 
   return {
     submit,
     /** Finishes what was submitted, then closes the file. */
-    close: () => {
+    close: async () => {
       while (waiting.length > 0) flush();
       closed = true;
       reader.close();
@@ -119,8 +103,6 @@ export function openSqlite({ path, ops, seal, clock, onCommitted }: EngineOption
     },
   };
 }
-
-export type SqliteEngine = ReturnType<typeof openSqlite>;
 
 /** Read ops on a file that no gateway has open, for the command line. Changes nothing. @throws Fault of the op */
 export function openSqliteReader(path: string, clock: Clock): Store {
@@ -164,34 +146,22 @@ function drive(db: Database.Database, prepared: Prepared, steps: OpSteps<unknown
 function execute(db: Database.Database, prepared: Prepared, { statement, params, rows }: Step): unknown {
   let ready = prepared.get(statement);
   if (!ready) {
-    ready = db.prepare(plannedOnce(statement.sql));
+    ready = db.prepare(textOf(statement, PLANNED_ONCE));
     prepared.set(statement, ready);
   }
-  const values = statement.names.map((name) => toSql(params[name]));
+  const values = valuesOf(statement.names, params);
   return rows ? ready.all(...values) : ready.run(...values);
 }
 
 /**
- * Placeholders as expressions. A bare one that a partial index or a sort may depend on makes SQLite plan the statement anew for
+ * A placeholder as an expression. A bare one that a partial index or a sort may depend on makes SQLite plan the statement anew for
  * each value bound to it, which costs more than most statements themselves.
  */
-function plannedOnce(sql: string): string {
-  return sql.replaceAll('?', '+?'); // statements hold no text with a question mark: ports/store.ts
-}
-
-/** U+0000 is replaced by its picture: PostgreSQL refuses it and some SQLite builds cut the text there. */
-function toSql(value: unknown): unknown {
-  if (typeof value === 'string') return value.includes('\u0000') ? value.replaceAll('\u0000', '\u2400') : value;
-  return value === undefined ? null : value;
-}
+const PLANNED_ONCE = () => '+?';
 
 function asFault(error: unknown) {
   if (isFault(error)) return error;
   const code = errorCode(error);
   if (code.startsWith('SQLITE_FULL') || code === 'SQLITE_IOERR_WRITE') return fault('store.full');
   return fault('store.failed', { reason: messageOf(error), sqlite: code });
-}
-
-function failed({ code, message, details }: { code: string; message: string; details: Readonly<Record<string, unknown>> }): Answer {
-  return { ok: false, code, message, details };
 }

@@ -3,17 +3,7 @@
 import { chmodSync, existsSync, linkSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
-import { heart } from './migrations/0001-heart.ts';
-import { doors } from './migrations/0002-doors.ts';
-import { orchestration } from './migrations/0003-orchestration.ts';
-
-interface Migration {
-  readonly version: number;
-  readonly name: string;
-  readonly statements: readonly string[];
-}
-
-export const MIGRATIONS: readonly Migration[] = [heart, doors, orchestration];
+import { MIGRATIONS, type Migration } from '../migrations/list.ts';
 
 /**
  * Migrates the file at `path` if it is behind. A crash at any point leaves either the old file or the finished new one.

@@ -1,0 +1,281 @@
+// PostgreSQL as the engine. One transaction writes at a time, over all nodes: every op sees the world as if it were alone, as on SQLite.
+// Many ops share one COMMIT; answers go out after it. Reads run beside, each on one snapshot.
+
+import type { SealedEvent } from '../../../domain/event.ts';
+import { fault } from '../../../domain/fault-codes.ts';
+import type { Clock } from '../../../kit/clock.ts';
+import { errorCode, isFault, messageOf } from '../../../kit/fault.ts';
+import { newId } from '../../../kit/id.ts';
+import { type AnyOp, type Tx, txSteps } from '../../../ports/store.ts';
+import { type Answer, type Call, createAdmission, type Engine, type EngineOptions, failed, type Hint } from '../engine.ts';
+import { type Connection, connect, drive, isPassing } from './connection.ts';
+import { createFollower } from './follower.ts';
+import { migrateDatabase } from './migrate.ts';
+
+interface PostgresOptions extends EngineOptions {
+  readonly url: string;
+  readonly clock: Clock;
+  /** Sealed events of all workspaces after a cursor. */
+  readonly follow: AnyOp;
+  /** What other nodes told. */
+  readonly onHint?: (hint: Hint) => void;
+  /** Tests let time pass: milliseconds added to the database's. */
+  readonly ahead?: () => number;
+}
+
+export interface PostgresEngine extends Engine {
+  /** Tells all other nodes. May get lost. */
+  readonly tell: (hint: Hint) => void;
+}
+
+interface Waiting {
+  readonly call: Call;
+  readonly op: AnyOp;
+  readonly since: number;
+}
+
+const MAX_BATCH = 256;
+const READERS = 3;
+/** The lock that makes writers take turns. */
+const WRITER_LOCK = 0x636c6177;
+const TAKE_TURN = `SELECT pg_advisory_xact_lock(${WRITER_LOCK})`;
+const TIME = 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000) AS now';
+const NOTE_BATCH = 'INSERT INTO writer (id, workspace_id, batch, at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET batch = $3, at = $4';
+const LAST_BATCH = 'SELECT batch FROM writer WHERE id = $1';
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 1000;
+/** How long a call waits for a server that is away. */
+const PATIENCE_MS = 20_000;
+
+/** Connects and migrates. @throws Error of the server when it cannot be reached, refuses, or holds a newer schema */
+export async function openPostgres({
+  url,
+  ops,
+  seal,
+  follow,
+  clock,
+  onCommitted,
+  onHint = () => undefined,
+  ahead = () => 0,
+}: PostgresOptions): Promise<PostgresEngine> {
+  const id = newId('writer', clock.now());
+  const admit = createAdmission(ops);
+  const first = await connect({ url, name: 'clawdbot writer' });
+  await migrateDatabase(first);
+  const follower = await createFollower({ url, nodeId: id, clock, follow, onEvents: onCommitted, onHint });
+  const waiting: Waiting[] = [];
+  let writer: Connection | undefined = first;
+  let working: Promise<void> | undefined;
+  let batches = 0;
+  let closed = false;
+
+  const openTx = async (connection: Connection): Promise<Tx> => {
+    const [row] = await connection.ask(TIME);
+    const now = Number(row?.['now']) + ahead();
+    return { now, newId: (prefix) => newId(prefix, now), ...txSteps };
+  };
+
+  /** A connection, for as long as it takes; whoever loses patience meanwhile is answered. */
+  const reach = async (reason: unknown): Promise<Connection> => {
+    let cause = reason;
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      if (writer && !writer.isLost()) return writer;
+      giveUpOn(waiting, cause);
+      try {
+        writer = await connect({ url, name: 'clawdbot writer' });
+        return writer;
+      } catch (error) {
+        cause = error;
+        await clock.sleep(pauseMs);
+      }
+    }
+  };
+
+  const giveUpOn = (calls: Waiting[], cause: unknown) => {
+    const now = performance.now();
+    const tired = calls.filter(({ since }) => closed || now - since > PATIENCE_MS);
+    for (const entry of tired) {
+      calls.splice(calls.indexOf(entry), 1);
+      entry.call.answer(failed(fault('store.unreachable', { reason: messageOf(cause) })));
+    }
+  };
+
+  /** One op inside the batch's transaction: whole, or not at all. @throws what is worth another try of the whole batch */
+  const carryOut = async (connection: Connection, tx: Tx, { op, call }: Waiting): Promise<Answer> => {
+    connection.send('SAVEPOINT op');
+    try {
+      const value = await drive(connection, op.body(tx, call.args));
+      if (connection.isQuiet()) connection.send('RELEASE SAVEPOINT op');
+      else await connection.ask('RELEASE SAVEPOINT op');
+      return { ok: true, value };
+    } catch (error) {
+      if (!isFault(error) && isPassing(error, connection)) throw error;
+      connection.send('ROLLBACK TO SAVEPOINT op');
+      await settle(connection);
+      return failed(asFault(error));
+    }
+  };
+
+  /** @throws what is worth another try, with nothing done; or what is not */
+  const commit = async (connection: Connection, batch: readonly Waiting[]): Promise<{ answers: Answer[]; events: readonly SealedEvent[] }> => {
+    connection.forget();
+    connection.send('BEGIN');
+    connection.send(TAKE_TURN);
+    const tx = await openTx(connection);
+    const answers: Answer[] = [];
+    for (const entry of batch) answers.push(await carryOut(connection, tx, entry));
+    const events = (await drive(connection, seal.body(tx, undefined))) as readonly SealedEvent[]; // the seal's own type
+    batches += 1;
+    connection.send({ name: 'note_batch', text: NOTE_BATCH, values: [id, '', batches, tx.now] });
+    try {
+      await connection.ask('COMMIT');
+    } catch (error) {
+      if (!connection.isLost() || !(await wasCommitted(batches, error))) throw error;
+    }
+    return { answers, events };
+  };
+
+  /** The connection broke before the answer to COMMIT came: the next one knows. */
+  const wasCommitted = async (batch: number, reason: unknown): Promise<boolean> => {
+    for (;;) {
+      const connection = await reach(reason);
+      try {
+        connection.forget();
+        connection.send('BEGIN');
+        connection.send(TAKE_TURN); // the broken transaction, should it still run, ends first
+        const [row] = await connection.ask({ text: LAST_BATCH, values: [id] });
+        await connection.ask('COMMIT');
+        return Number(row?.['batch'] ?? 0) >= batch;
+      } catch (error) {
+        if (!isPassing(error, connection)) throw error;
+        await settle(connection);
+      }
+    }
+  };
+
+  const writeAll = async (): Promise<void> => {
+    let reason: unknown;
+    let pauseMs = 0;
+    while (waiting.length > 0) {
+      const connection = await reach(reason);
+      const batch = waiting.splice(0, MAX_BATCH);
+      if (batch.length === 0) continue;
+      try {
+        const { answers, events } = await commit(connection, batch);
+        for (const [i, { call }] of batch.entries()) call.answer(answers[i] as Answer); // one answer was pushed per call
+        follower.committed(events);
+        pauseMs = 0;
+      } catch (error) {
+        connection.send('ROLLBACK');
+        await settle(connection);
+        if (isPassing(error, connection)) {
+          reason = error;
+          waiting.unshift(...batch);
+          giveUpOn(waiting, error);
+          if (pauseMs > 0) await clock.sleep(pauseMs);
+          pauseMs = Math.min(Math.max(pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS);
+        } else {
+          const answer = failed(asFault(error));
+          for (const { call } of batch) call.answer(answer);
+        }
+      }
+    }
+  };
+
+  const work = () => {
+    working ??= new Promise<void>((resolve) => setImmediate(resolve)).then(writeAll).finally(() => {
+      working = undefined;
+      if (waiting.length > 0) work();
+    });
+  };
+
+  const readers = createReaders(url, clock, openTx);
+  return {
+    submit: (call) => {
+      if (closed) return call.answer(failed(fault('store.closed')));
+      const op = admit(call);
+      if (!op) return;
+      const entry = { call, op, since: performance.now() };
+      if (op.kind === 'read') return readers.read(entry);
+      waiting.push(entry);
+      work();
+    },
+    tell: follower.tell,
+    close: async () => {
+      closed = true;
+      while (working) await working;
+      await readers.close();
+      follower.close();
+      writer?.close();
+    },
+  };
+}
+
+/** A few connections that only read. */
+function createReaders(url: string, clock: Clock, openTx: (connection: Connection) => Promise<Tx>) {
+  const waiting: Waiting[] = [];
+  const busy = new Set<Promise<void>>();
+
+  const answerOne = async (connection: Connection, { op, call }: Waiting): Promise<void> => {
+    connection.forget();
+    connection.send('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    try {
+      const value = await drive(connection, op.body(await openTx(connection), call.args));
+      call.answer({ ok: true, value });
+    } catch (error) {
+      if (isPassing(error, connection)) throw error;
+      call.answer(failed(asFault(error)));
+    } finally {
+      connection.send('COMMIT');
+    }
+  };
+
+  const idle: Connection[] = [];
+  const readAll = async (): Promise<void> => {
+    let connection: Connection | undefined;
+    for (let entry = waiting.shift(); entry; entry = waiting.shift()) {
+      for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+        try {
+          connection = connection && !connection.isLost() ? connection : (idle.pop() ?? (await connect({ url, name: 'clawdbot reader' })));
+          await answerOne(connection, entry);
+          break;
+        } catch (error) {
+          connection?.close();
+          connection = undefined;
+          if (performance.now() - entry.since > PATIENCE_MS) {
+            entry.call.answer(failed(isPassing(error, undefined) ? fault('store.unreachable', { reason: messageOf(error) }) : asFault(error)));
+            break;
+          }
+          await clock.sleep(pauseMs);
+        }
+      }
+    }
+    if (connection && !connection.isLost()) idle.push(connection);
+  };
+
+  return {
+    read: (entry: Waiting) => {
+      waiting.push(entry);
+      if (busy.size >= READERS) return;
+      const reading = readAll().finally(() => busy.delete(reading));
+      busy.add(reading);
+    },
+    close: async () => {
+      await Promise.all(busy);
+      for (const connection of idle) connection.close();
+    },
+  };
+}
+
+/** Waits until everything sent is answered, whatever it was, and begins anew. */
+async function settle(connection: Connection): Promise<void> {
+  if (!connection.isLost()) await connection.ask('SELECT 1').catch(() => undefined);
+  connection.forget();
+}
+
+function asFault(error: unknown) {
+  if (isFault(error)) return error;
+  const code = errorCode(error);
+  if (code === '53100') return fault('store.full');
+  return fault('store.failed', { reason: messageOf(error), sqlstate: code });
+}

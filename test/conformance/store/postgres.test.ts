@@ -1,0 +1,45 @@
+// PostgreSQL passes the suite, and some things only several nodes on one database can go through.
+
+import { after, type TestContext } from 'node:test';
+import { storeOver } from '../../../src/adapters/store/engine.ts';
+import { openPostgres } from '../../../src/adapters/store/postgres/engine.ts';
+import type { SealedEvent } from '../../../src/domain/event.ts';
+import { followEvents, sealEvents } from '../../../src/features/events/ops.ts';
+import { ops } from '../../../src/features/ops-catalog.ts';
+import { systemClock } from '../../../src/kit/clock.ts';
+import { startPostgres } from '../../support/postgres.ts';
+import { storeDoorsConformance } from './doors.ts';
+import { storeOrchestrationConformance } from './orchestration.ts';
+import { type OpenedStore, storeConformance } from './suite.ts';
+
+const server = await startPostgres();
+after(() => server?.stop());
+
+async function open(t: TestContext): Promise<OpenedStore> {
+  const url = (await server?.createDatabase()) ?? '';
+  const events: SealedEvent[] = [];
+  let ahead = 0;
+  const engine = await openPostgres({
+    url,
+    ops,
+    seal: sealEvents,
+    follow: followEvents,
+    clock: systemClock,
+    ahead: () => ahead,
+    onCommitted: (sealed) => void events.push(...sealed),
+  });
+  t.after(() => engine.close());
+  return {
+    store: storeOver(engine),
+    events: () => events,
+    advance: (ms) => {
+      ahead += ms;
+    },
+  };
+}
+
+if (server) {
+  storeConformance('postgres', open);
+  storeDoorsConformance('postgres', open);
+  storeOrchestrationConformance('postgres', open);
+}
