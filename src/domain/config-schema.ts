@@ -214,6 +214,15 @@ export const ConfigSchema = section({
       ),
     }),
   ),
+  store: withDefaults(
+    section({
+      url: z
+        .string()
+        .regex(/^postgres(ql)?:\/\//, 'not an address such as postgres://user:password@host:5432/database')
+        .optional()
+        .describe('A PostgreSQL database in place of the file in the state folder. Several gateways may share one.'),
+    }),
+  ),
   lanes: withDefaults(
     section({
       nested: count.default(4).describe('Runs at once that answer messages of other agents.'),

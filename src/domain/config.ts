@@ -26,6 +26,8 @@ export function workspaceOf(config: Config, agentId: string): string {
 }
 
 const SECRET_KEY = /token$|password|secret|apikey|^key$/i;
+/** An address with a password in it. */
+const SECRET_URL = /^[a-z]+:\/\/[^/@\s:]*:([^/@\s]+)@/i;
 
 /** Whether a value under this key is a credential. */
 export function isCredentialKey(key: string): boolean {
@@ -38,6 +40,8 @@ export function secretsIn(config: Config): readonly string[] {
   const walk = (value: unknown, key: string) => {
     if (typeof value === 'string') {
       if (isCredentialKey(key)) found.push(value);
+      const password = SECRET_URL.exec(value)?.[1];
+      if (password !== undefined) found.push(password, decodeURIComponent(password));
     } else if (Array.isArray(value)) {
       for (const item of value) walk(item, key);
     } else if (value !== null && typeof value === 'object') {
@@ -69,7 +73,7 @@ const REFERENCE = /^\$\{[A-Z_][A-Z0-9_]*\}$/;
 
 /** A copy with every credential masked, for answers and logs. A reference to a variable is none. */
 export function redactConfig(value: unknown, key = ''): unknown {
-  if (typeof value === 'string') return isCredentialKey(key) && !REFERENCE.test(value) ? MASKED : value;
+  if (typeof value === 'string') return (isCredentialKey(key) && !REFERENCE.test(value)) || SECRET_URL.test(value) ? MASKED : value;
   if (Array.isArray(value)) return value.map((item) => redactConfig(item, key));
   if (value !== null && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, redactConfig(inner, name)]));
   return value;

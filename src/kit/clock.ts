@@ -25,6 +25,23 @@ export const systemClock: Clock = {
     }),
 };
 
+export interface StoreClock extends Clock {
+  /** How far the store's clock is ahead of this machine's, in milliseconds. */
+  readonly setAhead: (ms: number) => void;
+}
+
+/** The time of a store on another machine, kept here: every node means the same instant by the same number. */
+export function createStoreClock(base: Clock): StoreClock {
+  let ahead = 0;
+  return {
+    ...base,
+    now: () => base.now() + ahead,
+    setAhead: (ms) => {
+      ahead = ms;
+    },
+  };
+}
+
 /** Local calendar day `YYYY-MM-DD` of an instant, as used in log file names. */
 export function localDay(atMs: number): string {
   const day = new Date(atMs);

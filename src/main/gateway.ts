@@ -2,6 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createSandboxPicker, describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
@@ -24,11 +25,13 @@ import { methods } from '../features/catalog.ts';
 import { startTicker } from '../features/cron/ticker.ts';
 import { healthBody } from '../features/health/methods.ts';
 import { startPacemaker } from '../features/heartbeats/pacemaker.ts';
+import { ALONE, type Keeper, startKeeper } from '../features/nodes/keeper.ts';
+import { beginNode, endNode } from '../features/nodes/ops.ts';
 import { laneLoads, setLanes } from '../features/runs/ops.ts';
 import { startReaper } from '../features/runs/reaper.ts';
 import { startTidying } from '../features/spawns/tidy.ts';
-import { beginGateway, beginWorker, endGateway, endWorker } from '../features/workers/ops.ts';
-import { systemClock } from '../kit/clock.ts';
+import { beginWorker, endWorker } from '../features/workers/ops.ts';
+import { createStoreClock, systemClock } from '../kit/clock.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
 import { newId } from '../kit/id.ts';
 import { openDailyLog } from '../kit/log.ts';
@@ -43,7 +46,7 @@ import { createFanOut } from './fan-out.ts';
 import { createHealthSnapshot } from './health-snapshot.ts';
 import { openLiveConfig, reportConfig } from './live-config.ts';
 import { chooseLogDir } from './log-dir.ts';
-import { CannotRun, guarded, openStore, prepareState } from './state.ts';
+import { CannotRun, guarded, homeOf, openStore, prepareState } from './state.ts';
 import { VERSION } from './version.ts';
 import { startWorkerPool } from './worker-pool.ts';
 
@@ -69,13 +72,18 @@ export interface RunningGateway {
 
 /** Starts everything. @throws CannotRun with a sentence for the user */
 export async function startGateway({ environment, port, bind, workers = 1 }: GatewayOptions): Promise<RunningGateway> {
-  const clock = systemClock;
+  const clock = createStoreClock(systemClock);
   const { stateDir, home } = environment;
   prepareState(stateDir);
   const startedAt = clock.now();
-  const gatewayId = newId('gw', startedAt);
+  const nodeId = newId('gw', startedAt);
   const live = openLiveConfig(environment, clock);
-  const { logging, gateway: settings } = live.config();
+  const {
+    logging,
+    gateway: settings,
+    store: { url: storeUrl },
+  } = live.config();
+  const isShared = storeUrl !== undefined;
   const logDir = guarded('open the log folder', () => chooseLogDir({ configured: logging.dir, stateDir, defaultState: environment.defaultState }));
   const log = openDailyLog({ dir: logDir, level: logging.level, retentionDays: logging.retentionDays, scrub: live.scrub, clock });
   const metrics = createMetrics();
@@ -105,13 +113,23 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     log.flush();
     process.exit(1);
   };
+  // What a worker of another node streams reaches the clients of this one.
+  const onHint = ({ frame }: Readonly<Record<string, unknown>>) => {
+    if (frame !== undefined) fanOut.onFrame(frame as WorkerToGateway); // told by a gateway like this one
+  };
   const onTimed = (op: string, ok: boolean, seconds: number) => metrics.storeOps.observe({ op, ok: String(ok) }, seconds);
-  const { store, socketPath } = await openStore(stateDir, { onEvents: (events) => hear(events), onLost }, onTimed);
+  const hints = { onEvents: (events: readonly SealedEvent[]) => hear(events), onHint, onClock: clock.setAhead, onLost };
+  const { store, socketPath } = await openStore({ stateDir, url: storeUrl }, hints, onTimed);
   const pickSandbox = createLazySandbox();
 
-  const { leftovers, resumed } = await store.call(beginGateway, {
+  const { leftovers, resumed } = await store.call(beginNode, {
     workspaceId: WORKSPACE_ID,
-    gatewayId,
+    nodeId,
+    kind: 'gateway' as const,
+    home: homeOf(stateDir),
+    host: hostname(),
+    url: null,
+    version: environment.version ?? VERSION,
     pid: process.pid,
     pidStarted: startTimeOf(process.pid),
   });
@@ -123,6 +141,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
 
   const onFrame = (frame: WorkerToGateway) => {
     fanOut.onFrame(frame);
+    if (isShared && (frame.kind === 'delta' || frame.kind === 'tool')) store.tell({ frame });
     if (frame.kind !== 'ready') return;
     ready.worker = true;
     health.dirty();
@@ -139,7 +158,7 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     },
     onBorn: async ({ workerId, credential, pid, pidStarted }) => {
       store.admit(workerId, credential);
-      await store.call(beginWorker, { workspaceId: WORKSPACE_ID, gatewayId, workerId, pid, pidStarted });
+      await store.call(beginWorker, { workspaceId: WORKSPACE_ID, nodeId, workerId, pid, pidStarted });
     },
     onGone: async (workerId, end) => {
       if (end === 'died') metrics.workerDeaths.inc();
@@ -237,9 +256,16 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   );
   const orchestration = { workspaceId: WORKSPACE_ID, store, config: live.config, clock, log };
   const cronDoor = openCronDoor({ ...orchestration, stateDir });
-  const ticker = startTicker(orchestration);
-  const pacemaker = startPacemaker({ ...orchestration, readFile: (agentId) => readHeartbeatFile(workspaceOf(live.config(), agentId), home) });
-  const tidying = startTidying(orchestration);
+  const keeper: Keeper = isShared
+    ? startKeeper({ ...orchestration, nodeId, leases: ['ticker', 'heartbeats', 'tidy'], onTaken: () => ticker.poke(), onGivenUp: pool.replaceAll })
+    : ALONE;
+  const ticker = startTicker({ ...orchestration, isMine: () => keeper.holds('ticker') });
+  const pacemaker = startPacemaker({
+    ...orchestration,
+    isMine: () => keeper.holds('heartbeats'),
+    readFile: (agentId) => readHeartbeatFile(workspaceOf(live.config(), agentId), home),
+  });
+  const tidying = startTidying({ ...orchestration, isMine: () => keeper.holds('tidy') });
   const reaper = startReaper({ workspaceId: WORKSPACE_ID, store, clock, log, onHung: pool.kill });
   log.info({ port: listening.port, pid: process.pid, config: live.current().source }, 'gateway ready');
   reportConfig(log, live.current());
@@ -265,12 +291,12 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     watch.close();
     expiry.stop();
     ws.close(reason);
-    await Promise.all([reaper.stop(), ticker.stop(), pacemaker.stop(), cronDoor.stop(), tidying.stop()]);
+    await Promise.all([keeper.stop(), reaper.stop(), ticker.stop(), pacemaker.stop(), cronDoor.stop(), tidying.stop()]);
     await pool.drain(live.config().gateway.drainSeconds * 1000);
     listening.close();
     ws.terminate();
     await store
-      .call(endGateway, { workspaceId: WORKSPACE_ID, gatewayId, pid: process.pid })
+      .call(endNode, { workspaceId: WORKSPACE_ID, nodeId, pid: process.pid })
       .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the stop could not be recorded'));
     await store.close();
     loopDelay.disable();

@@ -1,12 +1,12 @@
 // The state folder and the store in it: made, locked and opened, or refused with a sentence for the user.
 
-import { accessSync, chmodSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { connectToThread, type ThreadStore } from '../adapters/store/clients.ts';
 import type { StoreThreadOptions } from '../adapters/store/thread-server.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
-import { sha256Hex } from '../kit/id.ts';
+import { newUuid, sha256Hex } from '../kit/id.ts';
 import type { StoreHints } from '../ports/store.ts';
 import { entryPath } from './entry.ts';
 
@@ -40,17 +40,21 @@ export function guarded<T>(what: string, action: () => T): T {
 
 /** Starts the store thread. @throws CannotRun when the store is in use, damaged, full or out of reach */
 export async function openStore(
-  stateDir: string,
+  { stateDir, url }: { readonly stateDir: string; readonly url: string | undefined },
   hints: StoreHints,
   onTimed: (op: string, ok: boolean, seconds: number) => void,
 ): Promise<{ store: ThreadStore; socketPath: string }> {
   const path = join(stateDir, 'gateway.sqlite');
   const socketPath = socketPathFor(stateDir);
-  const thread = new Worker(entryPath('store'), { workerData: { path, socketPath } satisfies StoreThreadOptions, execArgv: [] });
+  const thread = new Worker(entryPath('store'), {
+    workerData: { path, socketPath, ...(url !== undefined && { url }) } satisfies StoreThreadOptions,
+    execArgv: [],
+  });
   try {
     return { store: await connectToThread(thread, hints, onTimed), socketPath };
   } catch (error) {
     await thread.terminate();
+    if (url !== undefined && errorCode(error) !== 'LOCKED') throw new CannotRun(databaseProblem(url, messageOf(error)));
     throw new CannotRun(storeProblem(errorCode(error), path, messageOf(error)));
   }
 }
@@ -64,6 +68,25 @@ function storeProblem(code: string, path: string, message: string): string {
   if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN') || code === 'EROFS' || code === 'EACCES')
     return `the store ${path} cannot be written (${message}). Make its folder writable for this user or set CLAWDBOT_STATE_DIR`;
   return `the store ${path} cannot be opened: ${message}`;
+}
+
+function databaseProblem(url: string, message: string): string {
+  return `the database ${hostOf(url)} cannot be used: ${message}. Is it running, and does store.url name it and its user?`;
+}
+
+/** Where a database is, without who asks. */
+export function hostOf(url: string): string {
+  const { host, pathname } = new URL(url);
+  return `${host}${pathname}`;
+}
+
+/** The name of this place among the nodes of a store: made once, kept in the state folder. */
+export function homeOf(stateDir: string): string {
+  const path = join(stateDir, 'run', 'home');
+  return guarded('name this place', () => {
+    if (!existsSync(path)) writeFileSync(path, newUuid(), { mode: 0o600 });
+    return readFileSync(path, 'utf8').trim();
+  });
 }
 
 /** In the state folder, or for long paths (a socket's name may have about 100 characters) in a private temporary folder. */

@@ -122,6 +122,10 @@ export function startWorkerPool({ count, settings, clock, log, onFrame, onBorn, 
     kill: (workerId: string) => {
       members.get(workerId)?.child.kill('SIGKILL');
     },
+    /** For a node that was given up: its workers hold nothing any more, new ones take their places. */
+    replaceAll: () => {
+      for (const { child } of members.values()) child.kill('SIGKILL');
+    },
     drain: async (graceMs: number) => {
       stopping = true;
       clearInterval(pings);

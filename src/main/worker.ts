@@ -25,7 +25,7 @@ import { type Runner, startRunner } from '../features/turns/runner.ts';
 import { takeToolCall } from '../features/turns/tool-call.ts';
 import { type TurnWorld, takeTurn } from '../features/turns/turn.ts';
 import { forgetProcess, noteProcess } from '../features/workers/ops.ts';
-import { systemClock } from '../kit/clock.ts';
+import { createStoreClock, systemClock } from '../kit/clock.ts';
 import { isFault, messageOf } from '../kit/fault.ts';
 import { type Log, openDailyLog } from '../kit/log.ts';
 import type { Observation } from '../kit/metrics.ts';
@@ -66,13 +66,14 @@ interface RunningWorker {
 async function configure(settings: WorkerSettings): Promise<RunningWorker> {
   const { workerId, stateDir, home } = settings;
   const { level, retentionDays } = settings.config.logging;
-  const clock = systemClock;
+  const clock = createStoreClock(systemClock);
   const log = openDailyLog({ dir: settings.logDir, level, retentionDays, scrub: (text) => setup.scrub(text), clock });
   let runner: Runner | undefined;
   const store = await connectToSocket({
     socketPath: settings.storeSocket,
     hello: { workerId, credential: settings.storeCredential },
     onWake: () => runner?.wake(),
+    onClock: clock.setAhead,
     onLost: () => leave(0),
   });
   const jobs = createJobs({ clock, ledger: processLedger(store, workerId) });

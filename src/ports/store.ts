@@ -124,6 +124,8 @@ export interface StoreHints {
   readonly onEvents: (events: readonly SealedEvent[]) => void;
   /** Something another node told. */
   readonly onHint?: (hint: Readonly<Record<string, unknown>>) => void;
+  /** How far the store's clock is ahead of this machine's, in milliseconds. */
+  readonly onClock?: (aheadMs: number) => void;
   /** The store ended without being asked to: nothing can be durable any more. */
   readonly onLost: () => void;
 }

@@ -83,8 +83,8 @@ async function household(t: TestContext, { heartbeatFile, check }: { heartbeatFi
   await store.call(setLanes, { workspaceId: W, slots: { main: 4, cron: 4 } });
   const base = { workspaceId: W, store, config: () => parsed.config, clock, log: quiet };
   const loops = [
-    startTicker(base),
-    startPacemaker({ ...base, readFile: async () => heartbeatFile() }),
+    startTicker({ ...base, isMine: () => true }),
+    startPacemaker({ ...base, isMine: () => true, readFile: async () => heartbeatFile() }),
     startReaper({ workspaceId: W, store, clock, log: quiet, onHung: () => undefined }),
   ];
   t.after(async () => {

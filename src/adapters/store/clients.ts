@@ -95,6 +95,7 @@ export function connectToThread(thread: Worker, hints: StoreHints, onTimed?: OpT
       if (message.kind === 'answers') for (const { id, answer } of message.replies) pending.settle(id, answer);
       else if (message.kind === 'events') hints.onEvents(message.events);
       else if (message.kind === 'hint') hints.onHint?.(message.hint);
+      else if (message.kind === 'clock') hints.onClock?.(message.aheadMs);
       else if (message.kind === 'ready') {
         opened = true;
         resolve(store);
@@ -107,17 +108,19 @@ interface SocketStoreOptions {
   readonly socketPath: string;
   readonly hello: WorkerHello;
   readonly onWake: () => void;
+  readonly onClock: (aheadMs: number) => void;
   /** The gateway is gone: whoever holds leases must stop using them. */
   readonly onLost: () => void;
 }
 
 /** A worker's store: one socket, answers in any order. Rejects everything open when the socket is lost. */
-export function connectToSocket({ socketPath, hello, onWake, onLost }: SocketStoreOptions): Promise<Store> {
+export function connectToSocket({ socketPath, hello, onWake, onClock, onLost }: SocketStoreOptions): Promise<Store> {
   const pending = createPending(undefined);
   const socket = createConnection(socketPath);
   const onLine = (text: string) => {
     const line = JSON.parse(text) as ToWorkerLine; // written by thread-server
     if ('wake' in line) onWake();
+    else if ('aheadMs' in line) onClock(line.aheadMs);
     else pending.settle(line.reply.id, line.reply.answer);
   };
   socket.on('data', createLineSplitter(onLine, MAX_LINE));

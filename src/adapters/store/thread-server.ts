@@ -38,6 +38,7 @@ export async function serveStore({ port, path, url, socketPath, ops, seal, follo
   const send = (message: FromStoreThread) => port.postMessage(message);
   const credentials = new Map<string, string>();
   const workers = new Map<string, Socket>();
+  let aheadMs = 0;
   let engine: Engine & { readonly tell?: (hint: Hint) => void };
 
   const onCommitted = (events: readonly SealedEvent[]) => {
@@ -47,11 +48,18 @@ export async function serveStore({ port, path, url, socketPath, ops, seal, follo
     }
     send({ kind: 'events', events });
   };
+  const onClock = (ms: number) => {
+    aheadMs = ms;
+    send({ kind: 'clock', aheadMs });
+    for (const socket of workers.values()) writeLine(socket, { aheadMs });
+  };
   try {
     takeLock(`${path}.lock`);
     const shared = { ops, seal, clock, onCommitted };
     engine =
-      url === undefined ? openSqlite({ ...shared, path }) : await openPostgres({ ...shared, url, follow, onHint: (hint) => send({ kind: 'hint', hint }) });
+      url === undefined
+        ? openSqlite({ ...shared, path })
+        : await openPostgres({ ...shared, url, follow, onHint: (hint) => send({ kind: 'hint', hint }), onClock });
   } catch (error) {
     send({ kind: 'failed', code: errorCode(error), message: messageOf(error) });
     return;
@@ -75,6 +83,7 @@ export async function serveStore({ port, path, url, socketPath, ops, seal, follo
         if (expected === undefined || !secretsEqual(expected, hello.credential)) return void socket.destroy();
         workerId = hello.workerId;
         workers.set(workerId, socket);
+        writeLine(socket, { aheadMs });
         return writeLine(socket, { wake: true });
       }
       const { id, op, args } = JSON.parse(line) as StoreRequest;

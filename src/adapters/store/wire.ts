@@ -28,6 +28,8 @@ export type FromStoreThread =
   | { readonly kind: 'answers'; readonly replies: readonly StoreReply[] }
   | { readonly kind: 'events'; readonly events: readonly SealedEvent[] }
   | { readonly kind: 'hint'; readonly hint: Hint }
+  /** How far the store's clock is ahead of this machine's. */
+  | { readonly kind: 'clock'; readonly aheadMs: number }
   | { readonly kind: 'closed' };
 
 /** First line a worker writes on the socket. */
@@ -36,8 +38,8 @@ export interface WorkerHello {
   readonly credential: string;
 }
 
-/** Lines the store writes on a worker's socket: replies, and hints that there may be work. */
-export type ToWorkerLine = { readonly reply: StoreReply } | { readonly wake: true };
+/** Lines the store writes on a worker's socket: replies, hints that there may be work, and how far the store's clock is ahead. */
+export type ToWorkerLine = { readonly reply: StoreReply } | { readonly wake: true } | { readonly aheadMs: number };
 
 /** Longest line on the workers' socket, in characters: far above any entry, far below memory. */
 export const MAX_LINE = 64 * 1024 * 1024;

@@ -14,15 +14,17 @@ interface TickerOptions {
   readonly config: () => Config;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether this node is the one that does it now. */
+  readonly isMine: () => boolean;
 }
 
 /** A clock that was set, or a machine that slept, is noticed within this time. */
 const LONGEST_WAIT_MS = 30_000;
 
 /** Poke it when jobs have changed or a run of one has ended. */
-export function startTicker({ workspaceId, store, config, clock, log }: TickerOptions): Loop {
+export function startTicker({ workspaceId, store, config, clock, log, isMine }: TickerOptions): Loop {
   const run = async () => {
-    if (!config().cron.enabled) return LONGEST_WAIT_MS;
+    if (!config().cron.enabled || !isMine()) return LONGEST_WAIT_MS;
     await store.call(settleCron, { workspaceId });
     const { decided, nextAt } = await store.call(tickCron, cronHome(config(), workspaceId));
     if (decided > 0) log.debug({ slots: decided }, 'slots of cron jobs were decided');

@@ -16,6 +16,8 @@ interface PacemakerOptions {
   readonly config: () => Config;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether this node is the one that does it now. */
+  readonly isMine: () => boolean;
   /** HEARTBEAT.md of an agent, or undefined when there is none. */
   readonly readFile: (agentId: string) => Promise<string | undefined>;
 }
@@ -23,7 +25,7 @@ interface PacemakerOptions {
 const LONGEST_WAIT_MS = 3_600_000;
 const FIRST_MS = 60_000;
 
-export function startPacemaker({ workspaceId, store, config, clock, log, readFile }: PacemakerOptions): Loop {
+export function startPacemaker({ workspaceId, store, config, clock, log, isMine, readFile }: PacemakerOptions): Loop {
   let begun = false;
   const beat = async (plan: HeartbeatPlan): Promise<number> => {
     const { agentId, everyMs, prompt, model, check, activeHours } = plan;
@@ -51,6 +53,7 @@ export function startPacemaker({ workspaceId, store, config, clock, log, readFil
       begun = true;
       return FIRST_MS; // a start has other things to do
     }
+    if (!isMine()) return FIRST_MS;
     let waitMs = LONGEST_WAIT_MS;
     for (const plan of heartbeatPlans(config())) waitMs = Math.min(waitMs, await beat(plan));
     return Math.max(1000, waitMs);

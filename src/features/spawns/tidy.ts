@@ -13,15 +13,17 @@ interface TidyOptions {
   readonly config: () => Config;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether this node is the one that does it now. */
+  readonly isMine: () => boolean;
 }
 
 const EVERY_MS = 300_000;
 const MINUTE_MS = 60_000;
 
-export function startTidying({ workspaceId, store, config, clock, log }: TidyOptions): Loop {
+export function startTidying({ workspaceId, store, config, clock, log, isMine }: TidyOptions): Loop {
   const run = async (): Promise<number | undefined> => {
     const minutes = config().agents.defaults.subagents.archiveAfterMinutes;
-    if (minutes === 0) return undefined;
+    if (minutes === 0 || !isMine()) return undefined;
     const taken = await store.call(tidySessions, { workspaceId, idleMs: minutes * MINUTE_MS });
     if (taken > 0) log.info({ sessions: taken }, 'sessions of sub-agents are archived');
     return undefined;

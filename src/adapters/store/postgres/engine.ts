@@ -19,6 +19,8 @@ interface PostgresOptions extends EngineOptions {
   readonly follow: AnyOp;
   /** What other nodes told. */
   readonly onHint?: (hint: Hint) => void;
+  /** The database's clock is so far ahead of this machine's, in milliseconds. Told at the start and when it changes. */
+  readonly onClock?: (aheadMs: number) => void;
   /** Tests let time pass: milliseconds added to the database's. */
   readonly ahead?: () => number;
 }
@@ -42,6 +44,8 @@ const TAKE_TURN = `SELECT pg_advisory_xact_lock(${WRITER_LOCK})`;
 const TIME = 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000) AS now';
 const NOTE_BATCH = 'INSERT INTO writer (id, workspace_id, batch, at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET batch = $3, at = $4';
 const LAST_BATCH = 'SELECT batch FROM writer WHERE id = $1';
+/** Clocks that differ by less are the same clock. */
+const CLOCK_TOLERANCE_MS = 100;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 /** How long a call waits for a server that is away. */
@@ -56,6 +60,7 @@ export async function openPostgres({
   clock,
   onCommitted,
   onHint = () => undefined,
+  onClock = () => undefined,
   ahead = () => 0,
 }: PostgresOptions): Promise<PostgresEngine> {
   const id = newId('writer', clock.now());
@@ -67,11 +72,17 @@ export async function openPostgres({
   let writer: Connection | undefined = first;
   let working: Promise<void> | undefined;
   let batches = 0;
+  let aheadMs = 0;
   let closed = false;
 
   const openTx = async (connection: Connection): Promise<Tx> => {
     const [row] = await connection.ask(TIME);
     const now = Number(row?.['now']) + ahead();
+    const aheadNow = Math.round(now - clock.now());
+    if (Math.abs(aheadNow - aheadMs) > CLOCK_TOLERANCE_MS) {
+      aheadMs = aheadNow;
+      onClock(aheadMs);
+    }
     return { now, newId: (prefix) => newId(prefix, now), ...txSteps };
   };
 
