@@ -130,6 +130,7 @@ export const ConfigSchema = section({
       ),
       allowedOrigins: z.array(z.string()).default([]).describe('Browser origins allowed besides this gateway itself.'),
       drainSeconds: seconds.default(10).describe('How long a stop waits for running turns before it hands them to the next start.'),
+      workers: z.int().min(0).default(1).describe('Worker processes of this gateway. 0 only where workers run on other machines.'),
       workerSlots: count.default(64).describe('Runs one worker process drives at once.'),
     }),
   ),

@@ -71,6 +71,17 @@ export interface LoadedConfig {
 export const MASKED = '[secret]';
 const REFERENCE = /^\$\{[A-Z_][A-Z0-9_]*\}$/;
 
+/** A copy without any credential, for where others read it. */
+export function withoutCredentials(config: Config): Config {
+  const strip = (value: unknown, key: string): unknown => {
+    if (typeof value === 'string') return isCredentialKey(key) || SECRET_URL.test(value) ? undefined : value;
+    if (Array.isArray(value)) return value.map((item) => strip(item, key)).filter((item) => item !== undefined);
+    if (value !== null && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, strip(inner, name)]));
+    return value;
+  };
+  return strip(config, '') as Config; // only optional keys hold credentials
+}
+
 /** A copy with every credential masked, for answers and logs. A reference to a variable is none. */
 export function redactConfig(value: unknown, key = ''): unknown {
   if (typeof value === 'string') return (isCredentialKey(key) && !REFERENCE.test(value)) || SECRET_URL.test(value) ? MASKED : value;

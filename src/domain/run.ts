@@ -22,6 +22,9 @@ export type AttemptEnd = 'done' | 'waited' | 'died' | 'expired' | 'drained' | 'g
 export const CHILD_POLICIES = ['adopt', 'cancel', 'detach'] as const;
 export type ChildPolicy = (typeof CHILD_POLICIES)[number];
 
+/** After these events a worker may find something to claim. */
+export const MAKES_WORK: ReadonlySet<string> = new Set(['run.queued', 'run.ended', 'run.requeued', 'run.resumed', 'run.waiting']);
+
 export const LEASE_MS = 12_000;
 export const RENEW_EVERY_MS = 4_000;
 export const DEATH_LIMIT = 5;

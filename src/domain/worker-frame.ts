@@ -5,9 +5,8 @@ import type { Config } from './config.ts';
 
 /** What a worker must know before it takes work. Secrets travel here, never in its environment. */
 export interface WorkerSettings {
+  readonly workspaceId: string;
   readonly workerId: string;
-  readonly storeSocket: string;
-  readonly storeCredential: string;
   readonly stateDir: string;
   readonly config: Config;
   readonly secrets: readonly string[];
@@ -17,8 +16,14 @@ export interface WorkerSettings {
   readonly logDir: string;
 }
 
+/** Of a worker that its gateway started: it reaches the store over the gateway's socket. */
+export interface LocalWorkerSettings extends WorkerSettings {
+  readonly storeSocket: string;
+  readonly storeCredential: string;
+}
+
 export type GatewayToWorker =
-  | { readonly kind: 'configure'; readonly settings: WorkerSettings }
+  | { readonly kind: 'configure'; readonly settings: LocalWorkerSettings }
   | { readonly kind: 'abort'; readonly runId: string }
   | { readonly kind: 'drain'; readonly graceMs: number }
   /** Is anybody there? */

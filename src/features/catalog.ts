@@ -12,6 +12,7 @@ import { eventsSinceMethod } from './events/methods.ts';
 import { channelsStatus, health, status, systemPresence } from './health/methods.ts';
 import { lastHeartbeat, setHeartbeats, systemEvent, wakeMethod } from './heartbeats/methods.ts';
 import { logsTail } from './logs/methods.ts';
+import { clusterStatus } from './nodes/methods.ts';
 import { runsAbort, runsGet, runsList, runsSubmit } from './runs/methods.ts';
 import { chatHistory, sessionsList, sessionsPreview, sessionsResolve } from './sessions/methods.ts';
 import { talkMode, voicewakeGet, voicewakeSet } from './settings/methods.ts';
@@ -45,6 +46,7 @@ export const methods: readonly AnyMethod[] = [
   execApprovalsSet,
   approvalsList,
   whyMethod,
+  clusterStatus,
   usageCost,
   usageReport,
   usageFund,

@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createSandboxPicker, describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
-import { type Config, defaultAgentId, type LoadedConfig, workspaceOf } from '../domain/config.ts';
+import { type Config, defaultAgentId, type LoadedConfig, withoutCredentials, workspaceOf } from '../domain/config.ts';
 import type { SealedEvent } from '../domain/event.ts';
 import { laneLimits } from '../domain/lane.ts';
 import { sandboxChoice } from '../domain/tool.ts';
@@ -29,6 +29,7 @@ import { ALONE, type Keeper, startKeeper } from '../features/nodes/keeper.ts';
 import { beginNode, endNode } from '../features/nodes/ops.ts';
 import { laneLoads, setLanes } from '../features/runs/ops.ts';
 import { startReaper } from '../features/runs/reaper.ts';
+import { publishConfig } from '../features/settings/ops.ts';
 import { startTidying } from '../features/spawns/tidy.ts';
 import { beginWorker, endWorker } from '../features/workers/ops.ts';
 import { createStoreClock, systemClock } from '../kit/clock.ts';
@@ -57,8 +58,6 @@ export interface GatewayOptions {
   readonly environment: Environment;
   readonly port?: number;
   readonly bind?: 'loopback' | 'lan';
-  /** Worker processes to keep warm. */
-  readonly workers?: number;
 }
 
 export interface RunningGateway {
@@ -71,7 +70,7 @@ export interface RunningGateway {
 }
 
 /** Starts everything. @throws CannotRun with a sentence for the user */
-export async function startGateway({ environment, port, bind, workers = 1 }: GatewayOptions): Promise<RunningGateway> {
+export async function startGateway({ environment, port, bind }: GatewayOptions): Promise<RunningGateway> {
   const clock = createStoreClock(systemClock);
   const { stateDir, home } = environment;
   prepareState(stateDir);
@@ -99,9 +98,11 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
       cronDoor.poke();
     },
   });
+  let cursor = 0;
   const onEvents = (events: readonly SealedEvent[]) => {
     health.dirty();
     events.forEach(fanOut.onEvent);
+    cursor = events.at(-1)?.sealedSeq ?? cursor;
   };
   // The store may tell of events before the doors stand: those wait.
   const early: SealedEvent[] = [];
@@ -146,15 +147,15 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     ready.worker = true;
     health.dirty();
   };
-  const ready = { worker: false, stopping: false };
+  const ready = { worker: settings.workers === 0, stopping: false };
   const pool = startWorkerPool({
-    count: workers,
+    count: settings.workers,
     clock,
     log,
     onFrame,
     settings: () => {
       const { all, providerKeys } = live.secrets();
-      return { storeSocket: socketPath, stateDir, config: live.config(), secrets: all, providerKeys, home, logDir };
+      return { workspaceId: WORKSPACE_ID, storeSocket: socketPath, stateDir, config: live.config(), secrets: all, providerKeys, home, logDir };
     },
     onBorn: async ({ workerId, credential, pid, pidStarted }) => {
       store.admit(workerId, credential);
@@ -174,6 +175,8 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
     pid: process.pid,
     startedAt,
     stateDir,
+    engine: isShared ? 'postgres' : 'sqlite',
+    cursor: () => cursor,
     config: live.current,
     configFile: live.file,
     logFile: log.file,
@@ -257,7 +260,14 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
   const orchestration = { workspaceId: WORKSPACE_ID, store, config: live.config, clock, log };
   const cronDoor = openCronDoor({ ...orchestration, stateDir });
   const keeper: Keeper = isShared
-    ? startKeeper({ ...orchestration, nodeId, leases: ['ticker', 'heartbeats', 'tidy'], onTaken: () => ticker.poke(), onGivenUp: pool.replaceAll })
+    ? startKeeper({
+        ...orchestration,
+        nodeId,
+        url: `ws://${hostname()}:${listening.port}`,
+        leases: ['ticker', 'heartbeats', 'tidy'],
+        onTaken: () => ticker.poke(),
+        onGivenUp: pool.replaceAll,
+      })
     : ALONE;
   const ticker = startTicker({ ...orchestration, isMine: () => keeper.holds('ticker') });
   const pacemaker = startPacemaker({
@@ -278,10 +288,20 @@ export async function startGateway({ environment, port, bind, workers = 1 }: Gat
       .call(setLanes, lanesOf(now.config))
       .catch((error: unknown) => log.error({ error: messageOf(error) }, 'the limits of the lanes could not be changed; they change with the next start'));
     pool.reconfigure();
+    publish(now);
     health.dirty();
     if (JSON.stringify(before.config.gateway.auth) !== JSON.stringify(now.config.gateway.auth))
       setTimeout(() => ws.expel(({ bySharedSecret }) => bySharedSecret === true, 'gateway credentials changed'), EXPEL_AFTER_MS); // the one who asked gets an answer first
   };
+  /** Workers on other machines read it from the store. */
+  const publish = ({ config }: LoadedConfig) => {
+    if (!isShared) return;
+    store.call(publishConfig, { workspaceId: WORKSPACE_ID, value: withoutCredentials(config) }).then(
+      () => store.tell({ config: true }),
+      (error: unknown) => log.warn({ error: messageOf(error) }, 'the configuration could not be published for distant workers'),
+    );
+  };
+  publish(live.current());
   live.follow(onConfig, (rejected) => reportConfig(log, rejected));
   const watch = watchFile({ path: environment.configPath, look: () => void live.file.refresh() });
 

@@ -1,7 +1,7 @@
 // Keeps the warm worker processes alive: starts them, hears them, replaces the dead, drains them at the end.
 
 import { type ChildProcess, fork } from 'node:child_process';
-import type { GatewayToWorker, WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
+import type { GatewayToWorker, LocalWorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
 import type { ProcessRef } from '../features/workers/ops.ts';
 import type { Clock } from '../kit/clock.ts';
 import { messageOf } from '../kit/fault.ts';
@@ -14,7 +14,7 @@ import { workerEnvironment } from './environment.ts';
 interface WorkerPoolOptions {
   readonly count: number;
   /** What a worker is told now; asked again for each new one and at each change. */
-  readonly settings: () => Omit<WorkerSettings, 'workerId' | 'storeCredential'>;
+  readonly settings: () => Omit<LocalWorkerSettings, 'workerId' | 'storeCredential'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly onFrame: (frame: WorkerToGateway) => void;

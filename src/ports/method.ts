@@ -15,6 +15,9 @@ export interface Gateway {
   readonly pid: number;
   readonly startedAt: number;
   readonly stateDir: string;
+  readonly engine: 'sqlite' | 'postgres';
+  /** Number of the newest event that this node has told its clients of. */
+  readonly cursor: () => number;
   readonly config: () => LoadedConfig;
   readonly logFile: () => string;
   readonly presence: () => readonly unknown[];

@@ -68,7 +68,9 @@ export async function check({ ask, units, workspace, requests, budgetUsd }: Evid
     }
     assert.deepEqual([run.state, run.outcome.text], ['succeeded', kind === 'tree' ? `done ${id} d3` : `done ${id}`], id);
     const own = spawns.filter(({ label }) => label === id || label?.startsWith(`${id} `));
-    assert.equal(own.length, kind === 'tree' ? 3 : kind === 'background' ? 1 : 0, `${id}: sub-agents`);
+    const wantedSpawns = kind === 'tree' ? 3 : kind === 'background' ? 1 : 0;
+    const cutShort = own.some(({ runState }) => runState === 'failed'); // it could not ask for those below it
+    assert.ok(cutShort ? own.length <= wantedSpawns : own.length === wantedSpawns, `${id}: sub-agents: ${JSON.stringify(own)}`);
     for (const { status, runState, label, result } of own) {
       assert.equal(status, 'settled', label ?? id);
       if (runState === 'failed') gaveUp.push(`${label}: ${result?.error}`);

@@ -3,14 +3,15 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
-import Database from 'better-sqlite3';
 import type { SealedEvent } from '../../domain/event.ts';
+import { MAKES_WORK } from '../../domain/run.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { errorCode, messageOf } from '../../kit/fault.ts';
 import { secretsEqual } from '../../kit/id.ts';
 import { createLineSplitter } from '../../kit/lines.ts';
 import type { AnyOp } from '../../ports/store.ts';
 import type { Engine, Hint } from './engine.ts';
+import { letGoOfLocks, takeLock } from './lock.ts';
 import { openPostgres } from './postgres/engine.ts';
 import { openSqlite } from './sqlite/engine.ts';
 import { type FromStoreThread, MAX_LINE, type StoreReply, type StoreRequest, type ToStoreThread, type ToWorkerLine, type WorkerHello } from './wire.ts';
@@ -29,9 +30,6 @@ interface ServeOptions extends StoreThreadOptions {
   readonly follow: AnyOp;
   readonly clock: Clock;
 }
-
-/** After these a worker may find something to claim. */
-const MAKES_WORK: ReadonlySet<string> = new Set(['run.queued', 'run.ended', 'run.requeued', 'run.resumed', 'run.waiting']);
 
 /** Opens the store and serves it until told to close. A store that cannot open is reported, never repaired by force. */
 export async function serveStore({ port, path, url, socketPath, ops, seal, follow, clock }: ServeOptions): Promise<void> {
@@ -107,7 +105,7 @@ export async function serveStore({ port, path, url, socketPath, ops, seal, follo
     for (const socket of workers.values()) socket.destroy();
     server.close();
     await engine.close();
-    for (const lock of held.splice(0)) lock.close();
+    letGoOfLocks();
     rmSync(socketPath, { force: true });
     send({ kind: 'closed' });
     port.close();
@@ -131,22 +129,6 @@ export async function serveStore({ port, path, url, socketPath, ops, seal, follo
     send({ kind: 'ready' });
   });
 }
-
-/** Holds the file's lock for the life of the process: the system lets go of it however the process ends. */
-function takeLock(path: string): void {
-  const db = new Database(path, { timeout: 0 });
-  db.pragma('locking_mode = EXCLUSIVE');
-  try {
-    db.exec('BEGIN EXCLUSIVE');
-  } catch (error) {
-    if (errorCode(error) === 'SQLITE_BUSY') throw Object.assign(new Error(path), { code: 'LOCKED' });
-    throw error;
-  }
-  held.push(db);
-}
-
-/** Locks must not be collected while the thread lives. */
-const held: Database.Database[] = [];
 
 function writeLine(socket: Socket, line: ToWorkerLine): void {
   if (socket.writable) socket.write(`${JSON.stringify(line)}\n`);

@@ -7,6 +7,7 @@ import { CliError, DEFAULT_TIMEOUT_MS, type VerbContext } from './verb.ts';
 import { addAgentVerb } from './verbs/agent.ts';
 import { addAgentsVerbs } from './verbs/agents.ts';
 import { addApprovalVerbs } from './verbs/approvals.ts';
+import { addClusterVerbs } from './verbs/cluster.ts';
 import { addConfigVerbs } from './verbs/config.ts';
 import { addCronVerbs } from './verbs/cron.ts';
 import { addDeviceVerbs } from './verbs/devices.ts';
@@ -73,6 +74,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addDoctorVerb(program, context);
   addUsageVerbs(program, context);
   addWhyVerb(program, context);
+  addClusterVerbs(program, context, setExit);
   addTuiVerb(program, context);
   program
     .command('simulator')

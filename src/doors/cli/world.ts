@@ -26,6 +26,18 @@ export interface CliWorld {
     profile: Profile,
     options: { readonly port?: number; readonly bind?: 'loopback' | 'lan'; readonly onReady: (facts: GatewayFacts) => void },
   ) => Promise<number>;
+  /** A worker on a machine of its own, until it is told to stop. */
+  readonly runWorker: (
+    profile: Profile,
+    options: {
+      readonly url: string;
+      readonly name: string;
+      readonly workspaces: Readonly<Record<string, string>>;
+      readonly onReady: (facts: { readonly id: string; readonly logFile: string }) => void;
+    },
+  ) => Promise<number>;
+  /** Copies one store into another; answers how many rows. */
+  readonly copyStore: (options: { readonly from: string; readonly to: string; readonly onTable: (name: string, rows: number) => void }) => Promise<number>;
   /** The process of the gateway of this profile, if one runs. */
   readonly runningGateway: (profile: Profile) => { readonly pid: number; readonly port: number } | undefined;
   readonly stopProcess: (pid: number, timeoutMs: number) => Promise<boolean>;

@@ -96,19 +96,22 @@ const publicAfter = statement<{ after: number; limit: number }>()((db, p) =>
   db.selectFrom('event').selectAll().where('sealed_seq', '>', p.after).orderBy('sealed_seq').limit(p.limit),
 );
 
+/** Number of the newest public event, 0 before the first. */
+export function* newestEvent(tx: Tx): OpSteps<number> {
+  return (yield* tx.one(chainHead, {}))?.sealed_seq ?? 0;
+}
+
 /** What has become public in any workspace, for the engine to hand on; without a cursor only the newest one. */
 export const followEvents = readOp('events.follow', function* (tx, { after, limit }: { after: number | null; limit: number }): OpSteps<{
   events: SealedEvent[];
   head: number;
 }> {
-  const head = (yield* tx.one(chainHead, {}))?.sealed_seq ?? 0;
+  const head = yield* newestEvent(tx);
   const rows = after === null || after >= head ? [] : yield* tx.all(publicAfter, { after, limit });
   return { events: rows.map(toSealed), head };
 });
 
-export const eventCursor = readOp('events.cursor', function* (tx): OpSteps<number> {
-  return (yield* tx.one(chainHead, {}))?.sealed_seq ?? 0;
-});
+export const eventCursor = readOp('events.cursor', newestEvent);
 
 function toSealed(row: EventTable): SealedEvent {
   return {

@@ -10,6 +10,8 @@ import { keepNode } from './ops.ts';
 interface KeeperOptions {
   readonly workspaceId: string;
   readonly nodeId: string;
+  /** Where clients reach it, once they do. */
+  readonly url?: string;
   /** Names of what one node of all does at a time. */
   readonly leases: readonly string[];
   readonly store: Store;
@@ -32,12 +34,12 @@ export interface Keeper {
 /** Of a node that shares its store with nobody. */
 export const ALONE: Keeper = { holds: () => true, stop: async () => undefined };
 
-export function startKeeper({ workspaceId, nodeId, leases, store, clock, log, onTaken, onGivenUp }: KeeperOptions): Keeper {
+export function startKeeper({ workspaceId, nodeId, url, leases, store, clock, log, onTaken, onGivenUp }: KeeperOptions): Keeper {
   let held: readonly string[] = [];
   let confirmedAt = Number.NEGATIVE_INFINITY;
   const run = async (): Promise<undefined> => {
     const askedAt = clock.elapsed();
-    const kept = await store.call(keepNode, { workspaceId, nodeId, leases });
+    const kept = await store.call(keepNode, { workspaceId, nodeId, url: url ?? null, leases });
     const fresh = kept.leases.filter((name) => !held.includes(name));
     held = kept.leases;
     confirmedAt = askedAt;

@@ -3,8 +3,8 @@
 import { NODE_LEASE_MS } from '../../domain/node.ts';
 import { type OpSteps, pick, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { NodeTable } from '../../ports/tables.ts';
-import { appendEvent } from '../events/ops.ts';
-import { leftoversOf, type ProcessRef, settleWorkersOf } from '../workers/ops.ts';
+import { appendEvent, newestEvent } from '../events/ops.ts';
+import { leftoversOf, type ProcessRef, reviveWorkersOf, settleWorkersOf } from '../workers/ops.ts';
 
 interface NodeBirth extends ProcessRef {
   readonly workspaceId: string;
@@ -49,8 +49,8 @@ const insertNode = statement<Omit<NodeTable, 'ended_at'>>()((db, p) =>
 const endNodeRow = statement<{ id: string; now: number }>()((db, p) =>
   db.updateTable('node').set({ ended_at: p.now }).where('id', '=', p.id).where('ended_at', 'is', null),
 );
-const prolong = statement<{ id: string; until: number }>()((db, p) =>
-  db.updateTable('node').set({ lease_until: p.until }).where('id', '=', p.id).where('ended_at', 'is', null).returning('id'),
+const prolong = statement<{ id: string; until: number; url: string | null }>()((db, p) =>
+  db.updateTable('node').set({ lease_until: p.until, url: p.url }).where('id', '=', p.id).where('ended_at', 'is', null).returning('id'),
 );
 const revive = statement<{ id: string; until: number }>()((db, p) =>
   db.updateTable('node').set({ lease_until: p.until, ended_at: null }).where('id', '=', p.id),
@@ -134,21 +134,27 @@ export interface Kept {
 }
 
 /** Called every second or two: this node lives. Takes the leases that are free, and gives up nodes that were silent too long. */
-export const keepNode = txOp('nodes.keep', function* (tx, args: { workspaceId: string; nodeId: string; leases: readonly string[] }): OpSteps<Kept> {
-  const until = tx.now + NODE_LEASE_MS;
-  const alive = yield* tx.one(prolong, { id: args.nodeId, until });
-  if (!alive) yield* tx.run(revive, { id: args.nodeId, until });
-  const givenUp: { nodeId: string; host: string; requeued: number }[] = [];
-  for (const silent of yield* tx.all(overdueNodes, { now: tx.now })) {
-    givenUp.push({ nodeId: silent.id, host: silent.host, requeued: yield* endLife(tx, silent) });
-  }
-  const leases: string[] = [];
-  for (const name of args.leases) {
-    const held = yield* tx.one(takeLease, { name, workspaceId: args.workspaceId, owner: args.nodeId, until, now: tx.now });
-    if (held) leases.push(name);
-  }
-  return { wasGivenUp: alive === undefined, leases, givenUp };
-});
+export const keepNode = txOp(
+  'nodes.keep',
+  function* (tx, args: { workspaceId: string; nodeId: string; url: string | null; leases: readonly string[] }): OpSteps<Kept> {
+    const until = tx.now + NODE_LEASE_MS;
+    const alive = yield* tx.one(prolong, { id: args.nodeId, until, url: args.url });
+    if (!alive) {
+      yield* tx.run(revive, { id: args.nodeId, until });
+      yield* reviveWorkersOf(tx, args.nodeId);
+    }
+    const givenUp: { nodeId: string; host: string; requeued: number }[] = [];
+    for (const silent of yield* tx.all(overdueNodes, { now: tx.now })) {
+      givenUp.push({ nodeId: silent.id, host: silent.host, requeued: yield* endLife(tx, silent) });
+    }
+    const leases: string[] = [];
+    for (const name of args.leases) {
+      const held = yield* tx.one(takeLease, { name, workspaceId: args.workspaceId, owner: args.nodeId, until, now: tx.now });
+      if (held) leases.push(name);
+    }
+    return { wasGivenUp: alive === undefined, leases, givenUp };
+  },
+);
 
 /** The node's leases are free, its workers gone, its runs queued again. */
 function* endLife(tx: Tx, { id }: NodeTable): OpSteps<number> {
@@ -173,6 +179,8 @@ export interface NodeView {
 }
 
 export interface ClusterView {
+  /** Number of the newest event. */
+  readonly head: number;
   readonly nodes: readonly NodeView[];
   readonly leases: readonly { readonly name: string; readonly owner: string; readonly fence: number; readonly forMs: number }[];
 }
@@ -184,6 +192,7 @@ export const viewCluster = readOp('nodes.view', function* (tx, _: Record<never, 
   const workers = new Map((yield* tx.all(workersPerNode, {})).map((row) => [row.node_id, row.workers]));
   const nodes = yield* tx.all(allNodes, { since: tx.now - RECENTLY_MS });
   return {
+    head: yield* newestEvent(tx),
     nodes: nodes.map((node) => ({
       ...pick(node, 'id', 'kind', 'host', 'pid', 'url', 'version'),
       startedAt: node.started_at,

@@ -3,7 +3,7 @@
 import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import { appendEvent } from '../events/ops.ts';
 
-export type SettingName = 'heartbeats' | 'voicewake' | 'talk' | 'speech' | `heartbeat:${string}`;
+export type SettingName = 'heartbeats' | 'voicewake' | 'talk' | 'speech' | 'config' | `heartbeat:${string}`;
 
 interface Named {
   readonly workspaceId: string;
@@ -37,6 +37,11 @@ interface NewValue extends Named {
 
 export const putSetting = txOp('settings.put', function* (tx, setting: NewValue): OpSteps<void> {
   yield* writeSetting(tx, setting);
+});
+
+/** The configuration for workers elsewhere, without credentials. Not an event: clients ask their gateway. */
+export const publishConfig = txOp('settings.publishConfig', function* (tx, { workspaceId, value }: { workspaceId: string; value: unknown }): OpSteps<void> {
+  yield* tx.run(upsertSetting, { workspaceId, name: 'config', value: JSON.stringify(value), now: tx.now });
 });
 
 /** The same, as a part of another op. */

@@ -24,6 +24,7 @@ const insertWorker = statement<{ id: string; workspaceId: string; nodeId: string
   }),
 );
 const endWorkerRow = statement<{ id: string; now: number }>()((db, p) => db.updateTable('worker').set({ ended_at: p.now }).where('id', '=', p.id));
+const reviveWorkerRows = statement<{ nodeId: string }>()((db, p) => db.updateTable('worker').set({ ended_at: null }).where('node_id', '=', p.nodeId));
 const processesOf = statement<{ workerId: string }>()((db, p) => db.selectFrom('process').select(['pid', 'pid_started']).where('worker_id', '=', p.workerId));
 const processesOfNode = statement<{ nodeId: string }>()((db, p) =>
   db
@@ -76,6 +77,11 @@ export function* settleWorkersOf(tx: Tx, nodeId: string): OpSteps<number> {
     yield* tx.run(endWorkerRow, { id, now: tx.now });
   }
   return requeued;
+}
+
+/** The node was only silent: its workers are there, with nothing in their hands. */
+export function* reviveWorkersOf(tx: Tx, nodeId: string): OpSteps<void> {
+  yield* tx.run(reviveWorkerRows, { nodeId });
 }
 
 /** A worker tells of a process group it started, before it relies on it. */

@@ -30,6 +30,8 @@ export function createCliWorld(): CliWorld {
     pause: systemClock.sleep,
     target,
     runGateway,
+    runWorker,
+    copyStore: async (options) => (await import('./store-copy.ts')).copyStores(options),
     runningGateway: (profile) => runningGateway(readEnvironment(profile)),
     stopProcess,
     offline,
@@ -108,6 +110,19 @@ const runGateway: CliWorld['runGateway'] = async (profile, { onReady, ...options
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
     process.stderr.write(`The gateway cannot run: ${messageOf(error)}\n`);
+    return CANNOT_RUN;
+  }
+};
+
+const runWorker: CliWorld['runWorker'] = async (profile, { onReady, ...options }) => {
+  const [{ CannotRun }, { startDistantWorker }] = await Promise.all([import('../state.ts'), import('../distant-worker.ts')]);
+  try {
+    const worker = await startDistantWorker({ environment: readEnvironment(profile), ...options });
+    onReady({ id: worker.id, logFile: worker.logFile() });
+    return await untilStopped(worker.stop);
+  } catch (error) {
+    if (!(error instanceof CannotRun)) throw error;
+    process.stderr.write(`The worker cannot run: ${messageOf(error)}\n`);
     return CANNOT_RUN;
   }
 };

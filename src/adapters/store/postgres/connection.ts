@@ -44,15 +44,17 @@ interface ConnectOptions {
   readonly name: string;
   readonly onNotice?: (payload: string) => void;
   readonly onLost?: () => void;
+  /** A transaction may stand idle for as long as it likes. */
+  readonly patient?: boolean;
 }
 
 /** @throws Error when the server cannot be reached within 5 s, or refuses */
-export async function connect({ url, name, onNotice, onLost }: ConnectOptions): Promise<Connection> {
+export async function connect({ url, name, onNotice, onLost, patient = false }: ConnectOptions): Promise<Connection> {
   const client = new pg.Client({
     connectionString: url,
     application_name: name,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    idle_in_transaction_session_timeout: patient ? 0 : IDLE_IN_TRANSACTION_MS,
     lock_timeout: LOCK_TIMEOUT_MS,
     keepAlive: true,
     pipeline: true,

@@ -1,0 +1,166 @@
+// A worker on a machine of its own: reaches the store itself, takes runs of the workspaces it was given, streams through the store to gateways.
+
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { storeOver } from '../adapters/store/engine.ts';
+import { letGoOfLocks, takeLock } from '../adapters/store/lock.ts';
+import { openPostgres } from '../adapters/store/postgres/engine.ts';
+import type { Config } from '../domain/config.ts';
+import type { SealedEvent } from '../domain/event.ts';
+import { MAKES_WORK } from '../domain/run.ts';
+import type { WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
+import { followEvents, sealEvents } from '../features/events/ops.ts';
+import { startKeeper } from '../features/nodes/keeper.ts';
+import { beginNode, endNode } from '../features/nodes/ops.ts';
+import { ops } from '../features/ops-catalog.ts';
+import { getSetting } from '../features/settings/ops.ts';
+import { beginWorker, endWorker } from '../features/workers/ops.ts';
+import { createStoreClock, systemClock } from '../kit/clock.ts';
+import { errorCode, messageOf } from '../kit/fault.ts';
+import { newId } from '../kit/id.ts';
+import { openDailyLog } from '../kit/log.ts';
+import { killLeftover, startTimeOf } from '../kit/process-ref.ts';
+import { createScrub } from '../kit/scrub.ts';
+import type { Store } from '../ports/store.ts';
+import { type Environment, providerKeysIn } from './environment.ts';
+import { CannotRun, guarded, homeOf, hostOf, prepareState } from './state.ts';
+import { VERSION } from './version.ts';
+import { type RunningWorker, startWorker } from './worker-body.ts';
+
+export interface DistantWorkerOptions {
+  readonly environment: Environment;
+  readonly url: string;
+  /** Tells workers on one state folder apart. */
+  readonly name: string;
+  /** Where the files of each workspace are on this machine. */
+  readonly workspaces: Readonly<Record<string, string>>;
+}
+
+export interface DistantWorker {
+  readonly id: string;
+  readonly logFile: () => string;
+  readonly stop: () => Promise<void>;
+}
+
+/** @throws CannotRun with a sentence for the user */
+export async function startDistantWorker({ environment, url, name, workspaces }: DistantWorkerOptions): Promise<DistantWorker> {
+  const { stateDir, home, variables } = environment;
+  prepareState(stateDir);
+  takeName(join(stateDir, 'run', `worker-${name}.lock`), name);
+  const clock = createStoreClock(systemClock);
+  const providerKeys = providerKeysIn(variables);
+  const password = new URL(url).password;
+  const secrets = [...Object.values(providerKeys), ...(password === '' ? [] : [password, decodeURIComponent(password)])];
+  const running = new Map<string, RunningWorker>();
+
+  const onCommitted = (events: readonly SealedEvent[]) => {
+    for (const { workspaceId, stream, body } of events) {
+      const worker = running.get(workspaceId);
+      if (MAKES_WORK.has(body.kind)) worker?.runner.wake();
+      else if (body.kind === 'run.abort_requested') worker?.runner.abort(stream.slice('run:'.length));
+    }
+  };
+  const onHint = (hint: Readonly<Record<string, unknown>>) => {
+    if (hint['config'] !== undefined) void reconfigure();
+  };
+  const engine = await openPostgres({
+    url,
+    ops,
+    seal: sealEvents,
+    follow: followEvents,
+    clock: systemClock,
+    onCommitted,
+    onHint,
+    onClock: clock.setAhead,
+  }).catch((error: unknown) => {
+    throw new CannotRun(`the database ${hostOf(url)} cannot be used: ${messageOf(error)}`);
+  });
+  const store = storeOver(engine);
+  const configs = new Map<string, Config>();
+  for (const id of Object.keys(workspaces)) configs.set(id, await configOf(store, id));
+
+  const [first = ''] = Object.keys(workspaces);
+  const nodeId = newId('node', clock.now());
+  const self = { pid: process.pid, pidStarted: startTimeOf(process.pid) };
+  const birth = {
+    ...self,
+    workspaceId: first,
+    nodeId,
+    kind: 'worker' as const,
+    home: `${homeOf(stateDir)}:${name}`,
+    host: hostname(),
+    url: null,
+    version: VERSION,
+  };
+  const { leftovers } = await store.call(beginNode, birth);
+  leftovers.forEach(killLeftover);
+
+  const send = (frame: WorkerToGateway) => {
+    if (frame.kind === 'delta' || frame.kind === 'tool') engine.tell({ frame });
+  };
+  const settingsOf = (workspaceId: string, workerId: string, config: Config): WorkerSettings => ({
+    workspaceId,
+    workerId,
+    stateDir,
+    config: placedAt(config, workspaces[workspaceId] ?? ''),
+    secrets,
+    providerKeys,
+    home,
+    logDir: join(stateDir, 'logs'),
+  });
+  for (const [workspaceId, config] of configs) {
+    const workerId = newId('worker', clock.now());
+    await store.call(beginWorker, { ...self, workspaceId, nodeId, workerId });
+    running.set(workspaceId, await startWorker({ settings: settingsOf(workspaceId, workerId, config), store, clock, send }));
+  }
+  const log = openDailyLog({ dir: join(stateDir, 'logs'), level: 'info', retentionDays: 14, scrub: createScrub(secrets, []), clock });
+  const reconfigure = async () => {
+    for (const [workspaceId, worker] of running) {
+      try {
+        worker.reconfigure(settingsOf(workspaceId, worker.workerId, await configOf(store, workspaceId)));
+      } catch (error) {
+        log.warn({ error: messageOf(error) }, 'another configuration could not be read; runs go on with the one of before');
+      }
+    }
+  };
+  const keeper = startKeeper({ workspaceId: first, nodeId, leases: [], store, clock, log, onGivenUp: () => undefined });
+  log.info({ node: nodeId, database: hostOf(url), workspaces: Object.keys(workspaces) }, 'worker ready');
+
+  return {
+    id: nodeId,
+    logFile: log.file,
+    stop: async () => {
+      const all = [...running.values()];
+      await Promise.all(all.map(({ runner, drainMs }) => runner.drain(drainMs)));
+      await keeper.stop();
+      for (const { workerId } of all) await store.call(endWorker, { workerId, end: 'drained' });
+      await store.call(endNode, { workspaceId: first, nodeId, pid: process.pid });
+      await store.close();
+      for (const worker of all) worker.abandon();
+      log.flush();
+      letGoOfLocks();
+    },
+  };
+}
+
+function takeName(path: string, name: string): void {
+  try {
+    takeLock(path);
+  } catch (error) {
+    if (errorCode(error) === 'LOCKED') throw new CannotRun(`a worker named "${name}" runs on this state folder already: give this one another --name`);
+    guarded('take the name of this worker', () => {
+      throw error;
+    });
+  }
+}
+
+async function configOf(store: Store, workspaceId: string): Promise<Config> {
+  const config = (await store.call(getSetting, { workspaceId, name: 'config' })) as Config | null; // published by a gateway
+  if (config === null) throw new CannotRun(`no gateway has served the workspace "${workspaceId}" on this database yet: start one first, and check the id`);
+  return config;
+}
+
+/** The configuration with the default agents' files where they are on this machine. */
+function placedAt(config: Config, path: string): Config {
+  return { ...config, agents: { ...config.agents, defaults: { ...config.agents.defaults, workspace: path } } };
+}
