@@ -62,17 +62,18 @@ export function createAdmission(ops: readonly AnyOp[]): (call: Call) => AnyOp | 
   };
 }
 
+/** An answer as the end of a promise. */
+export function settle(resolve: (value: unknown) => void, reject: (error: Error) => void): Call['answer'] {
+  return (answer) => (answer.ok ? resolve(answer.value) : reject(new Fault(answer.code, answer.message, answer.details)));
+}
+
 /** An engine of this very process, as its other parts see it. */
 export function storeOver(engine: Engine): Store {
   return {
     call: (op, args) =>
       new Promise((resolve, reject) => {
-        engine.submit({
-          op: op.name,
-          args,
-          fromWorker: false,
-          answer: (answer) => (answer.ok ? resolve(answer.value as never) : reject(new Fault(answer.code, answer.message, answer.details))), // the op's own result type
-        });
+        const answer = settle(resolve as (value: unknown) => void, reject); // the op's own result type
+        engine.submit({ op: op.name, args, fromWorker: false, answer });
       }),
     close: engine.close,
   };

@@ -4,17 +4,17 @@ import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readConfigFile } from '../../adapters/config/load.ts';
 import { createSandboxPicker } from '../../adapters/sandbox/catalog.ts';
-import { openSqliteReader } from '../../adapters/store/sqlite/engine.ts';
 import { agentIds, type Config } from '../../domain/config.ts';
 import { modelChain } from '../../domain/model.ts';
 import { sandboxChoice } from '../../domain/tool.ts';
 import { WORKSPACE_ID } from '../../domain/workspace.ts';
 import type { DoctorFinding } from '../../doors/cli/world.ts';
 import { listSessions } from '../../features/sessions/ops.ts';
-import { systemClock } from '../../kit/clock.ts';
 import { messageOf } from '../../kit/fault.ts';
 import type { Environment } from '../environment.ts';
+import { hostOf } from '../state.ts';
 import { configOf, credentialOf } from './facts.ts';
+import { openReader } from './reader.ts';
 
 interface Patient {
   readonly environment: Environment;
@@ -122,11 +122,12 @@ const disk: Check = ({ environment: { stateDir } }) => {
   ];
 };
 
-const store: Check = async ({ environment: { stateDir } }) => {
-  const path = join(stateDir, 'gateway.sqlite');
-  if (!existsSync(path)) return [];
+const store: Check = async ({ environment: { stateDir }, config }) => {
+  const { url } = config.store;
+  const where = url === undefined ? join(stateDir, 'gateway.sqlite') : hostOf(url);
   try {
-    const reader = openSqliteReader(path, systemClock);
+    const reader = await openReader(stateDir, config);
+    if (!reader) return [];
     await reader.call(listSessions, { workspaceId: WORKSPACE_ID, since: 0, limit: 1 });
     await reader.close();
     return [];
@@ -135,8 +136,10 @@ const store: Check = async ({ environment: { stateDir } }) => {
       finding(
         'store.unreadable',
         'error',
-        `${path}: ${messageOf(error)}`,
-        'Start the gateway: it brings an older store up to date. If it refuses, put back a backup or move the file away',
+        `${where}: ${messageOf(error)}`,
+        url !== undefined
+          ? 'See that PostgreSQL runs, and that store.url names it and its user'
+          : 'Start the gateway: it brings an older store up to date. If it refuses, put back a backup or move the file away',
       ),
     ];
   }

@@ -2,28 +2,27 @@
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { openSqliteReader } from '../../adapters/store/sqlite/engine.ts';
 import { agentIds, workspaceOf } from '../../domain/config.ts';
 import { WORKSPACE_ID } from '../../domain/workspace.ts';
 import { listSessions, readEntries } from '../../features/sessions/ops.ts';
 import { transcriptLines } from '../../features/sessions/transcript-file.ts';
 import { sessionEntry } from '../../features/sessions/views.ts';
-import { systemClock } from '../../kit/clock.ts';
 import { writeWhole } from '../../kit/write-whole.ts';
+import type { Store } from '../../ports/store.ts';
 import type { SessionTable } from '../../ports/tables.ts';
 import { type Environment, expandHome } from '../environment.ts';
 import { CannotRun } from '../state.ts';
 import { configOf } from './facts.ts';
+import { openReader } from './reader.ts';
 
 const ALL = 1_000_000;
 
 /** One folder per agent, `agents/<id>/sessions/` of the state or of `out`. Answers how many entries of others were kept. */
 export async function exportSessions(environment: Environment, out: string | undefined): Promise<{ dir: string; sessions: number; kept: number }> {
   const { stateDir, home } = environment;
-  const path = join(stateDir, 'gateway.sqlite');
-  if (!existsSync(path)) throw new CannotRun(`there are no sessions to export: ${path} does not exist`);
   const config = configOf(environment);
-  const store = openSqliteReader(path, systemClock);
+  const store = await openReader(stateDir, config);
+  if (!store) throw new CannotRun(`there are no sessions to export: ${stateDir} holds no store`);
   const base = out === undefined ? join(stateDir, 'agents') : resolve(out, 'agents');
   let kept = 0;
   let count = 0;
@@ -35,7 +34,7 @@ export async function exportSessions(environment: Environment, out: string | und
       const dir = join(base, agentId, 'sessions');
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       const cwd = resolve(expandHome(workspaceOf(config, agentId), home));
-      for (const row of own) writeWhole(join(dir, `${row.id}.jsonl`), await transcriptOf(row, cwd));
+      for (const row of own) writeWhole(join(dir, `${row.id}.jsonl`), await transcriptOf(store, row, cwd));
       const written = Object.fromEntries(own.map((row) => [row.key, { ...sessionEntry(row, config), sessionFile: join(dir, `${row.id}.jsonl`) }]));
       const others = foreignEntries(join(dir, 'sessions.json'));
       kept += Object.keys(others).filter((key) => !(key in written)).length;
@@ -46,15 +45,15 @@ export async function exportSessions(environment: Environment, out: string | und
     await store.close();
   }
   return { dir: base, sessions: count, kept };
+}
 
-  async function transcriptOf(row: SessionTable, cwd: string): Promise<string> {
-    const lines: string[] = [];
-    for (let after = 0; ; ) {
-      const page = await store.call(readEntries, { sessionId: row.id, after });
-      lines.push(...transcriptLines(row, page, { cwd, begin: after === 0 }));
-      after = page.at(-1)?.seq ?? after;
-      if (page.length === 0) return `${lines.join('\n')}\n`;
-    }
+async function transcriptOf(store: Store, row: SessionTable, cwd: string): Promise<string> {
+  const lines: string[] = [];
+  for (let after = 0; ; ) {
+    const page = await store.call(readEntries, { sessionId: row.id, after });
+    lines.push(...transcriptLines(row, page, { cwd, begin: after === 0 }));
+    after = page.at(-1)?.seq ?? after;
+    if (page.length === 0) return `${lines.join('\n')}\n`;
   }
 }
 

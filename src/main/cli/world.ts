@@ -1,6 +1,6 @@
 // The command line's composition root: fills the CLI's world, loading the heavy parts only for the verbs that need them.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { evaluateConfig, readText } from '../../adapters/config/read.ts';
 import { existingToken } from '../../adapters/config/secrets.ts';
@@ -169,14 +169,13 @@ function untilStopped(stop: (reason: string) => Promise<void>): Promise<number> 
 
 const offline: CliWorld['offline'] = async (profile) => {
   const environment = readEnvironment(profile);
-  const path = join(environment.stateDir, 'gateway.sqlite');
-  if (!existsSync(path)) return undefined;
-  const { openSqliteReader } = await import('../../adapters/store/sqlite/engine.ts');
   const { answerHistory, answerSessions } = await import('../../features/sessions/methods.ts');
   const { usableConfig } = await import('../../adapters/config/load.ts');
   const config = usableConfig(fileOf(environment));
   const { stateDir } = environment;
-  const store = openSqliteReader(path, systemClock);
+  const { openReader } = await import('./reader.ts');
+  const store = await openReader(stateDir, config);
+  if (!store) return undefined;
   const now = systemClock.now();
   return {
     sessions: (activeMinutes) => answerSessions({ store, workspaceId: WORKSPACE_ID, config, stateDir, now }, { activeMinutes }),

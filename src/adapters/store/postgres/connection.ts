@@ -1,7 +1,8 @@
 // One connection to PostgreSQL. Statements travel without waiting for each other; what went wrong first is what is told.
 
 import pg from 'pg';
-import { errorCode, messageOf } from '../../../kit/fault.ts';
+import { fault } from '../../../domain/fault-codes.ts';
+import { errorCode, isFault, messageOf } from '../../../kit/fault.ts';
 import type { Compiled, OpSteps, Step } from '../../../ports/store.ts';
 import { textOf, valuesOf } from '../engine.ts';
 
@@ -152,4 +153,12 @@ export function isPassing(error: unknown, connection: Connection | undefined): b
     /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)/.test(code) ||
     /Connection terminated|timeout expired|connection timeout/i.test(messageOf(error))
   );
+}
+
+/** A failure as the caller of an op hears it. */
+export function asFault(error: unknown) {
+  if (isFault(error)) return error;
+  const code = errorCode(error);
+  if (code === '53100') return fault('store.full');
+  return fault('store.failed', { reason: messageOf(error), sqlstate: code });
 }

@@ -4,13 +4,15 @@
 import type { SealedEvent } from '../../../domain/event.ts';
 import { fault } from '../../../domain/fault-codes.ts';
 import type { Clock } from '../../../kit/clock.ts';
-import { errorCode, isFault, messageOf } from '../../../kit/fault.ts';
+import { isFault, messageOf } from '../../../kit/fault.ts';
 import { newId } from '../../../kit/id.ts';
 import { type AnyOp, type Tx, txSteps } from '../../../ports/store.ts';
-import { type Answer, type Call, createAdmission, type Engine, type EngineOptions, failed, type Hint } from '../engine.ts';
-import { type Connection, connect, drive, isPassing } from './connection.ts';
+import { type Answer, createAdmission, type Engine, type EngineOptions, failed, type Hint } from '../engine.ts';
+import { asFault, type Connection, connect, drive, isPassing } from './connection.ts';
 import { createFollower } from './follower.ts';
 import { migrateDatabase } from './migrate.ts';
+import { FIRST_PAUSE_MS, nextPause, PATIENCE_MS, type Waiting } from './patience.ts';
+import { createReaders } from './readers.ts';
 
 interface PostgresOptions extends EngineOptions {
   readonly url: string;
@@ -30,14 +32,7 @@ export interface PostgresEngine extends Engine {
   readonly tell: (hint: Hint) => void;
 }
 
-interface Waiting {
-  readonly call: Call;
-  readonly op: AnyOp;
-  readonly since: number;
-}
-
 const MAX_BATCH = 256;
-const READERS = 3;
 /** The lock that makes writers take turns. */
 const WRITER_LOCK = 0x636c6177;
 const TAKE_TURN = `SELECT pg_advisory_xact_lock(${WRITER_LOCK})`;
@@ -46,10 +41,6 @@ const NOTE_BATCH = 'INSERT INTO writer (id, workspace_id, batch, at) VALUES ($1,
 const LAST_BATCH = 'SELECT batch FROM writer WHERE id = $1';
 /** Clocks that differ by less are the same clock. */
 const CLOCK_TOLERANCE_MS = 100;
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 1000;
-/** How long a call waits for a server that is away. */
-const PATIENCE_MS = 20_000;
 
 /** Connects and migrates. @throws Error of the server when it cannot be reached, refuses, or holds a newer schema */
 export async function openPostgres({
@@ -89,7 +80,7 @@ export async function openPostgres({
   /** A connection, for as long as it takes; whoever loses patience meanwhile is answered. */
   const reach = async (reason: unknown): Promise<Connection> => {
     let cause = reason;
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = nextPause(pauseMs)) {
       if (writer && !writer.isLost()) return writer;
       giveUpOn(waiting, cause);
       try {
@@ -184,7 +175,7 @@ export async function openPostgres({
           waiting.unshift(...batch);
           giveUpOn(waiting, error);
           if (pauseMs > 0) await clock.sleep(pauseMs);
-          pauseMs = Math.min(Math.max(pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS);
+          pauseMs = nextPause(pauseMs);
         } else {
           const answer = failed(asFault(error));
           for (const { call } of batch) call.answer(answer);
@@ -200,7 +191,7 @@ export async function openPostgres({
     });
   };
 
-  const readers = createReaders(url, clock, openTx);
+  const readers = createReaders({ url, clock, now: () => clock.now() + aheadMs });
   return {
     submit: (call) => {
       if (closed) return call.answer(failed(fault('store.closed')));
@@ -222,71 +213,8 @@ export async function openPostgres({
   };
 }
 
-/** A few connections that only read. */
-function createReaders(url: string, clock: Clock, openTx: (connection: Connection) => Promise<Tx>) {
-  const waiting: Waiting[] = [];
-  const busy = new Set<Promise<void>>();
-
-  const answerOne = async (connection: Connection, { op, call }: Waiting): Promise<void> => {
-    connection.forget();
-    connection.send('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    try {
-      const value = await drive(connection, op.body(await openTx(connection), call.args));
-      call.answer({ ok: true, value });
-    } catch (error) {
-      if (isPassing(error, connection)) throw error;
-      call.answer(failed(asFault(error)));
-    } finally {
-      connection.send('COMMIT');
-    }
-  };
-
-  const idle: Connection[] = [];
-  const readAll = async (): Promise<void> => {
-    let connection: Connection | undefined;
-    for (let entry = waiting.shift(); entry; entry = waiting.shift()) {
-      for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-        try {
-          connection = connection && !connection.isLost() ? connection : (idle.pop() ?? (await connect({ url, name: 'clawdbot reader' })));
-          await answerOne(connection, entry);
-          break;
-        } catch (error) {
-          connection?.close();
-          connection = undefined;
-          if (performance.now() - entry.since > PATIENCE_MS) {
-            entry.call.answer(failed(isPassing(error, undefined) ? fault('store.unreachable', { reason: messageOf(error) }) : asFault(error)));
-            break;
-          }
-          await clock.sleep(pauseMs);
-        }
-      }
-    }
-    if (connection && !connection.isLost()) idle.push(connection);
-  };
-
-  return {
-    read: (entry: Waiting) => {
-      waiting.push(entry);
-      if (busy.size >= READERS) return;
-      const reading = readAll().finally(() => busy.delete(reading));
-      busy.add(reading);
-    },
-    close: async () => {
-      await Promise.all(busy);
-      for (const connection of idle) connection.close();
-    },
-  };
-}
-
 /** Waits until everything sent is answered, whatever it was, and begins anew. */
 async function settle(connection: Connection): Promise<void> {
   if (!connection.isLost()) await connection.ask('SELECT 1').catch(() => undefined);
   connection.forget();
-}
-
-function asFault(error: unknown) {
-  if (isFault(error)) return error;
-  const code = errorCode(error);
-  if (code === '53100') return fault('store.full');
-  return fault('store.failed', { reason: messageOf(error), sqlstate: code });
 }
