@@ -2,6 +2,7 @@
 
 import { adaptive } from './adaptive.ts';
 import { cli } from './cli.ts';
+import { cluster } from './cluster.ts';
 import { coldStart } from './cold-start.ts';
 import { cron } from './cron.ts';
 import { memory } from './memory.ts';
@@ -11,7 +12,18 @@ import { store } from './store.ts';
 import { printDisk } from './support.ts';
 import { turns } from './turns.ts';
 
-const benches: Readonly<Record<string, () => Promise<void>>> = { 'cold-start': coldStart, cli, protocol, turns, spawns, cron, adaptive, store, memory };
+const benches: Readonly<Record<string, () => Promise<void>>> = {
+  'cold-start': coldStart,
+  cli,
+  protocol,
+  turns,
+  spawns,
+  cron,
+  adaptive,
+  store,
+  memory,
+  cluster,
+};
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in benches));

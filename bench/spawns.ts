@@ -17,7 +17,23 @@ const WARM = 20;
 const ROUNDS = 200;
 
 export async function spawns(): Promise<void> {
-  await withInstallation({ scenario: PARENT }, async (installation) => {
+  const { starts, returns } = await spawnTimes();
+  table(
+    'spawn, the model a simulator without delay',
+    ['', 'p50 ms', 'p99 ms'],
+    [
+      ['tool call leaves the model -> first request of the child', percentile(starts, 0.5), percentile(starts, 0.99)],
+      ['child finished -> next request of its parent', percentile(returns, 0.5), percentile(returns, 0.99)],
+    ],
+  );
+  await fairness();
+}
+
+/** Milliseconds of each spawn: tool call leaves the model → first request of the child; child finished → next request of its parent. */
+export async function spawnTimes(
+  config: Readonly<Record<string, unknown>> = {},
+): Promise<{ readonly starts: readonly number[]; readonly returns: readonly number[] }> {
+  return await withInstallation({ scenario: PARENT, config }, async (installation) => {
     const gateway = await installation.start();
     const client = await connectClient(gateway.port);
     const [starts, returns]: [number[], number[]] = [[], []];
@@ -32,17 +48,9 @@ export async function spawns(): Promise<void> {
       starts.push(child.arrivedAt - first.answeredAt);
       returns.push(third.arrivedAt - Math.max(child.answeredAt, second.answeredAt));
     }
-    table(
-      'spawn, the model a simulator without delay',
-      ['', 'p50 ms', 'p99 ms'],
-      [
-        ['tool call leaves the model -> first request of the child', percentile(starts, 0.5), percentile(starts, 0.99)],
-        ['child finished -> next request of its parent', percentile(returns, 0.5), percentile(returns, 0.99)],
-      ],
-    );
     client.close();
+    return { starts, returns };
   });
-  await fairness();
 }
 
 const WORK_MS = 300;

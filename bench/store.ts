@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { connectToThread } from '../src/adapters/store/clients.ts';
+import { connectToThread, type ThreadStore } from '../src/adapters/store/clients.ts';
 import { NO_USAGE } from '../src/domain/transcript.ts';
 import { claimRuns } from '../src/features/runs/claim.ts';
 import { finishRun } from '../src/features/runs/lease-ops.ts';
@@ -16,19 +16,34 @@ const CYCLES = 20_000;
 
 export async function store(): Promise<void> {
   const rows: Row[] = [];
-  for (const callers of [1, 50]) rows.push([`${callers} callers`, await cycles(callers, callers === 1 ? 1000 : CYCLES)]);
+  for (const callers of [1, 50]) rows.push([`${callers} callers`, await cycles({ callers, count: callers === 1 ? 1000 : CYCLES })]);
   table('store: whole runs (submit, claim, finish: 3 durable ops, 3 events)', ['', 'cycles/s'], rows);
 }
 
-async function cycles(callers: number, count: number): Promise<number> {
+interface Load {
+  readonly callers: number;
+  readonly count: number;
+  /** A database in place of a file. */
+  readonly url?: string;
+  /** Store threads that share it, as of several gateways. */
+  readonly nodes?: number;
+}
+
+/** Whole runs a second. */
+export async function cycles({ callers, count, url, nodes = 1 }: Load): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'clawdbot-store-'));
-  const thread = new Worker(THREAD, { workerData: { path: join(dir, 'store.sqlite'), socketPath: join(dir, 's') } });
-  const opened = await connectToThread(thread, { onEvents: () => undefined, onLost: () => undefined });
-  await opened.call(setLanes, { workspaceId: 'w', slots: { main: 1000 } });
+  const open = (n: number) => {
+    const workerData = { path: join(dir, `store-${n}.sqlite`), socketPath: join(dir, `s${n}`), ...(url !== undefined && { url }) };
+    return connectToThread(new Worker(THREAD, { workerData }), { onEvents: () => undefined, onLost: () => undefined });
+  };
+  const stores = await Promise.all(Array.from({ length: nodes }, (_, n) => open(n)));
+  const [opened] = stores;
+  await opened?.call(setLanes, { workspaceId: 'w', slots: { main: 1000 } });
   let next = 0;
   const since = performance.now();
   await Promise.all(
     Array.from({ length: callers }, async (_, caller) => {
+      const opened = stores[caller % nodes] as ThreadStore; // there are so many
       while (next < count) {
         const n = next++;
         await opened.call(submitRun, {
@@ -55,7 +70,7 @@ async function cycles(callers: number, count: number): Promise<number> {
     }),
   );
   const perSecond = count / ((performance.now() - since) / 1000);
-  await opened.close();
+  for (const store of stores) await store.close();
   rmSync(dir, { recursive: true, force: true });
   return perSecond;
 }

@@ -16,8 +16,6 @@ interface FollowerOptions {
   readonly onHint: (hint: Hint) => void;
 }
 
-export type Follower = Awaited<ReturnType<typeof createFollower>>;
-
 interface Notice {
   readonly from: string;
   /** How far the sender has seen. */
