@@ -103,7 +103,7 @@ interface AttemptTable {
   ended: AttemptEnd | null;
 }
 
-interface LaneTable {
+export interface LaneTable {
   name: string;
   workspace_id: string;
   slots: number;

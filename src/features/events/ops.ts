@@ -19,11 +19,16 @@ const nextSeq = statement<{ name: string; workspaceId: string }>()((db, p) =>
   db
     .insertInto('stream')
     .values({ name: p.name, workspace_id: p.workspaceId, seq: 1 })
-    .onConflict((clash) => clash.columns(['workspace_id', 'name']).doUpdateSet((row) => ({ seq: row('stream.seq', '+', 1) })))
-    .returning('seq'),
+    .onConflict((clash) => clash.columns(['workspace_id', 'name']).doUpdateSet((row) => ({ seq: row('stream.seq', '+', 1) }))),
 );
-const insertEvent = statement<Omit<EventTable, 'sealed_seq' | 'hash'>>()((db, p) =>
-  db.insertInto('event').values({ ...pick(p, 'stream', 'seq', 'workspace_id', 'actor', 'session_key', 'run_key', 'body', 'at'), sealed_seq: null, hash: null }),
+/** Takes its number from its stream: nobody waits for an answer between the two. */
+const insertEvent = statement<Omit<EventTable, 'seq' | 'sealed_seq' | 'hash'>>()((db, p) =>
+  db.insertInto('event').values((row) => ({
+    ...pick(p, 'stream', 'workspace_id', 'actor', 'session_key', 'run_key', 'body', 'at'),
+    seq: row.selectFrom('stream').select('stream.seq').where('stream.workspace_id', '=', p.workspace_id).where('stream.name', '=', p.stream),
+    sealed_seq: null,
+    hash: null,
+  })),
 );
 const unsealed = statement<Record<never, never>>()((db) =>
   db.selectFrom('event').selectAll().where('sealed_seq', 'is', null).orderBy('at').orderBy('stream').orderBy('seq'),
@@ -49,10 +54,9 @@ const sealedAfter = statement<{ workspaceId: string; after: number; limit: numbe
 
 /** Appends to a stream. The event is public once the sealer has numbered it. */
 export function* appendEvent(tx: Tx, event: NewEvent): OpSteps<void> {
-  const row = yield* tx.one(nextSeq, { name: event.stream, workspaceId: event.workspaceId });
+  yield* tx.run(nextSeq, { name: event.stream, workspaceId: event.workspaceId });
   yield* tx.run(insertEvent, {
     stream: event.stream,
-    seq: row?.seq ?? 1,
     workspace_id: event.workspaceId,
     actor: event.actor,
     session_key: event.sessionKey ?? null,

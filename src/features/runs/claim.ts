@@ -54,16 +54,35 @@ export interface ToolAssignment extends Claimed {
 
 export type Assignment = TurnAssignment | ToolAssignment;
 
-const lanes = statement<{ workspaceId: string }>()((db, p) =>
-  db.selectFrom('lane').select(['name', 'slots', 'fair_clock']).where('workspace_id', '=', p.workspaceId).where('name', 'not like', 'role:%'),
-);
-const countActive = statement<{ workspaceId: string; lane: string }>()((db, p) =>
+/** Lanes in which something is due, and how many of their slots are taken. */
+const busyLanes = statement<{ workspaceId: string; now: number }>()((db, p) =>
   db
-    .selectFrom('run')
-    .select((row) => row.fn.countAll<number>().as('count'))
+    .selectFrom('lane')
+    .select((row) => [
+      'name',
+      'slots',
+      'fair_clock',
+      row
+        .selectFrom('run')
+        .select((inner) => inner.fn.countAll<number>().as('n'))
+        .whereRef('run.workspace_id', '=', 'lane.workspace_id')
+        .whereRef('run.lane', '=', 'lane.name')
+        .where('run.state', '=', 'running')
+        .as('active'),
+    ])
     .where('workspace_id', '=', p.workspaceId)
-    .where('lane', '=', p.lane)
-    .where('state', '=', 'running'),
+    .where('name', 'not like', 'role:%')
+    .where((row) =>
+      row.exists(
+        row
+          .selectFrom('run')
+          .select('run.id')
+          .whereRef('run.workspace_id', '=', 'lane.workspace_id')
+          .whereRef('run.lane', '=', 'lane.name')
+          .where('run.state', '=', 'queued')
+          .where(sql<boolean>`run.not_before + 0 <= ${p.now}`), // an expression: the index to walk is the lane's
+      ),
+    ),
 );
 /** The heads of their sessions' queues, fairest first: due, with no turn of their session under way, their tree and role within limits. */
 const claimable = statement<{ workspaceId: string; lane: string; now: number; treeLimit: number; limit: number }>()((db, p) =>
@@ -184,11 +203,9 @@ export const claimRuns = txOp(
   'runs.claim',
   function* (tx, { workspaceId, workerId, slots }: { workspaceId: string; workerId: string; slots: number }): OpSteps<Claim> {
     const claimed: Assignment[] = [];
-    for (const lane of yield* tx.all(lanes, { workspaceId })) {
+    for (const lane of yield* tx.all(busyLanes, { workspaceId, now: tx.now })) {
       if (claimed.length >= slots) break;
-      yield* tx.lock(`lane:${lane.name}`);
-      const active = Number((yield* tx.one(countActive, { workspaceId, lane: lane.name }))?.count ?? 0);
-      const limit = Math.min(lane.slots - active, slots - claimed.length);
+      const limit = Math.min(lane.slots - Number(lane.active ?? 0), slots - claimed.length);
       if (limit <= 0) continue;
       claimed.push(...(yield* claimFrom(tx, { workspaceId, workerId, lane, limit })));
     }

@@ -6,6 +6,7 @@ import { fairTag, type LaneName, queueBound } from '../../domain/lane.ts';
 import type { ChildPolicy, RunInput, RunKind, RunView } from '../../domain/run.ts';
 import type { SessionSettings } from '../../domain/session-settings.ts';
 import { type OpSteps, pick, statement, type Tx } from '../../ports/store.ts';
+import type { LaneTable } from '../../ports/tables.ts';
 import { ensureSession } from '../sessions/ops.ts';
 import { appendRunEvent, runByKey, viewRun } from './rows.ts';
 
@@ -119,9 +120,18 @@ const overBound = statement<{ workspaceId: string; lane: string; bound: number }
     .offset(sql<number>`${p.bound}`),
 );
 
+type LaneState = Pick<LaneTable, 'fair_clock' | 'longest_queue'>;
+
 /** Whether a lane takes one more run of this priority. */
 export function* hasRoom(tx: Tx, { workspaceId, lane, priority }: Pick<RunRequest, 'workspaceId' | 'lane' | 'priority'>): OpSteps<boolean> {
-  const state = yield* tx.one(laneState, { workspaceId, lane });
+  return yield* hasRoomIn(tx, yield* tx.one(laneState, { workspaceId, lane }), { workspaceId, lane, priority });
+}
+
+function* hasRoomIn(
+  tx: Tx,
+  state: LaneState | undefined,
+  { workspaceId, lane, priority }: Pick<RunRequest, 'workspaceId' | 'lane' | 'priority'>,
+): OpSteps<boolean> {
   return state === undefined || (yield* tx.one(overBound, { workspaceId, lane, bound: queueBound(priority, state.longest_queue) })) === undefined;
 }
 
@@ -136,7 +146,7 @@ export function* enqueueRun(tx: Tx, request: RunRequest): OpSteps<Submitted> {
   const rootId = parent?.rootId ?? id;
   yield* tx.lock(`lane:${lane}`);
   const state = yield* tx.one(laneState, { workspaceId, lane });
-  if (!(yield* hasRoom(tx, request))) throw fault('lane.full', { lane });
+  if (!(yield* hasRoomIn(tx, state, request))) throw fault('lane.full', { lane });
   const latest = parent ? yield* tx.one(latestOfTree, { workspaceId, lane, rootId }) : undefined;
   const run = yield* tx.one(insertRun, {
     ...request,

@@ -32,8 +32,8 @@ export interface Connection {
   readonly send: (query: Query | string) => void;
   /** Rows of a statement. @throws the first failure since the last `forget` */
   readonly ask: (query: Query | string) => Promise<readonly Row[]>;
-  /** Whether everything sent has been answered. */
-  readonly isQuiet: () => boolean;
+  /** Whether something has failed since the last `forget`, as far as it is known yet. */
+  readonly hasFailed: () => boolean;
   /** A new beginning after a failure that was dealt with. */
   readonly forget: () => void;
   readonly isLost: () => boolean;
@@ -63,7 +63,6 @@ export async function connect({ url, name, onNotice, onLost, patient = false }: 
   });
   let lost = false;
   let failure: { readonly error: unknown } | undefined;
-  let unread = 0;
   const gone = () => {
     if (lost) return;
     lost = true;
@@ -85,16 +84,14 @@ export async function connect({ url, name, onNotice, onLost, patient = false }: 
   };
   return {
     send: (query) => {
-      unread += 1;
       void carryOut(query).catch(() => undefined);
     },
     ask: async (query) => {
-      unread = 0;
       const rows = await carryOut(query);
       if (failure) throw failure.error;
       return rows;
     },
-    isQuiet: () => unread === 0,
+    hasFailed: () => failure !== undefined,
     forget: () => {
       failure = undefined;
     },

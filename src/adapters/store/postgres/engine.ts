@@ -102,30 +102,39 @@ export async function openPostgres({
     }
   };
 
-  /** One op inside the batch's transaction: whole, or not at all. @throws what is worth another try of the whole batch */
-  const carryOut = async (connection: Connection, tx: Tx, { op, call }: Waiting): Promise<Answer> => {
+  /**
+   * One op inside the batch's transaction: whole, or not at all. It does not wait for the last of what it wrote, unless it is told to be
+   * careful: a statement that fails is a rare thing, and then it must be known whose it was.
+   * @throws what is worth another try of the whole batch
+   */
+  const carryOut = async (connection: Connection, tx: Tx, { op, call }: Waiting, careful: boolean): Promise<Answer> => {
     connection.send('SAVEPOINT op');
     try {
       const value = await drive(connection, op.body(tx, call.args));
-      if (connection.isQuiet()) connection.send('RELEASE SAVEPOINT op');
-      else await connection.ask('RELEASE SAVEPOINT op');
+      if (careful) await connection.ask('RELEASE SAVEPOINT op');
+      else connection.send('RELEASE SAVEPOINT op');
       return { ok: true, value };
     } catch (error) {
-      if (!isFault(error) && isPassing(error, connection)) throw error;
+      const isRefusal = isFault(error) && !connection.hasFailed();
+      if (!isRefusal && (!careful || isPassing(error, connection))) throw error;
       connection.send('ROLLBACK TO SAVEPOINT op');
-      await settle(connection);
+      if (!isRefusal) await settle(connection);
       return failed(asFault(error));
     }
   };
 
   /** @throws what is worth another try, with nothing done; or what is not */
-  const commit = async (connection: Connection, batch: readonly Waiting[]): Promise<{ answers: Answer[]; events: readonly SealedEvent[] }> => {
+  const commit = async (
+    connection: Connection,
+    batch: readonly Waiting[],
+    careful: boolean,
+  ): Promise<{ answers: Answer[]; events: readonly SealedEvent[] }> => {
     connection.forget();
     connection.send('BEGIN');
     connection.send(TAKE_TURN);
     const tx = await openTx(connection);
     const answers: Answer[] = [];
-    for (const entry of batch) answers.push(await carryOut(connection, tx, entry));
+    for (const entry of batch) answers.push(await carryOut(connection, tx, entry, careful));
     const events = (await drive(connection, seal.body(tx, undefined))) as readonly SealedEvent[]; // the seal's own type
     batches += 1;
     connection.send({ name: 'note_batch', text: NOTE_BATCH, values: [id, '', batches, tx.now] });
@@ -158,15 +167,17 @@ export async function openPostgres({
   const writeAll = async (): Promise<void> => {
     let reason: unknown;
     let pauseMs = 0;
+    let careful = false;
     while (waiting.length > 0) {
       const connection = await reach(reason);
       const batch = waiting.splice(0, MAX_BATCH);
       if (batch.length === 0) continue;
       try {
-        const { answers, events } = await commit(connection, batch);
+        const { answers, events } = await commit(connection, batch, careful);
         for (const [i, { call }] of batch.entries()) call.answer(answers[i] as Answer); // one answer was pushed per call
         follower.committed(events);
         pauseMs = 0;
+        careful = false;
       } catch (error) {
         connection.send('ROLLBACK');
         await settle(connection);
@@ -176,7 +187,11 @@ export async function openPostgres({
           giveUpOn(waiting, error);
           if (pauseMs > 0) await clock.sleep(pauseMs);
           pauseMs = nextPause(pauseMs);
+        } else if (!careful) {
+          careful = true;
+          waiting.unshift(...batch);
         } else {
+          careful = false;
           const answer = failed(asFault(error));
           for (const { call } of batch) call.answer(answer);
         }
