@@ -116,7 +116,7 @@ export async function startGateway({ environment, port, bind }: GatewayOptions):
   };
   // What a worker of another node streams reaches the clients of this one.
   const onHint = ({ frame }: Readonly<Record<string, unknown>>) => {
-    if (frame !== undefined) fanOut.onFrame(frame as WorkerToGateway); // told by a gateway like this one
+    if (frame !== undefined && hear === onEvents) fanOut.onFrame(frame as WorkerToGateway); // told by a node like this one; there is nobody to show it to before the doors stand
   };
   const onTimed = (op: string, ok: boolean, seconds: number) => metrics.storeOps.observe({ op, ok: String(ok) }, seconds);
   const hints = { onEvents: (events: readonly SealedEvent[]) => hear(events), onHint, onClock: clock.setAhead, onLost };

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { openAlone } from './alone.ts';
 import { runRound } from './round.ts';
 
 const { values } = parseArgs({
@@ -28,13 +29,10 @@ for (let round = 1; kills < wanted; round++) {
   try {
     const log = (line: string) => values.verbose && process.stdout.write(`  ${line}\n`);
     const report = await runRound({
-      dir,
+      open: openAlone({ dir, hangs: round % 5 === 0, smallDisk, bundled: true }),
       seed,
       units: smallDisk ? 100 : Number(values.units),
       sessions: 20,
-      hangs: round % 5 === 0,
-      smallDisk,
-      bundled: true,
       log,
     });
     kills += report.kills;

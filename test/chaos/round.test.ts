@@ -2,19 +2,17 @@
 
 import { it } from 'node:test';
 import { scratchDir } from '../support/scratch.ts';
+import { openAlone } from './alone.ts';
 import { runRound } from './round.ts';
 
 it('150 units of work under blows of every kind: none lost, none doubled', { timeout: 200_000 }, async (t) => {
   const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 1e9));
   t.diagnostic(`seed ${seed} (set CHAOS_SEED to replay)`);
   const report = await runRound({
-    dir: scratchDir(t),
+    open: openAlone({ dir: scratchDir(t), hangs: false, smallDisk: false, bundled: false }),
     seed,
     units: 150,
     sessions: 10,
-    hangs: false,
-    smallDisk: false,
-    bundled: false,
     log: (line) => t.diagnostic(line),
   });
   t.diagnostic(JSON.stringify(report));

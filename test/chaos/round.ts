@@ -1,102 +1,92 @@
-// A round of chaos: work of every kind while the gateway and its workers are killed, the model misbehaves and the disk fills up.
+// A round of chaos: work of every kind while whatever does it is killed, the model misbehaves and what it stands on fails.
 // Replays from its seed.
 
-import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import type { Simulator } from '../../src/adapters/models/simulator/server.ts';
 import type { GatewayClient } from '../../src/doors/cli/client.ts';
-import { connectClient, createInstallation, type GatewayProcess } from '../support/installation.ts';
+import { connectClient } from '../support/installation.ts';
 import { type Ask, check, type Evidence } from './check.ts';
 import { MESSAGE, SCENARIO, troubled, type Unit, unitAt } from './work.ts';
 
-export interface RoundOptions {
-  readonly dir: string;
+/** What is under chaos: one gateway, or several nodes on one database. */
+export interface Site {
+  readonly workspace: string;
+  readonly simulator: Simulator;
+  /** Where clients may ask. */
+  readonly ports: readonly number[];
+  /** What can befall it, by name. A name with a signal counts as a kill. What stands twice happens twice as often. */
+  readonly blows: readonly (readonly [name: string, strike: () => Promise<void>])[];
+  readonly close: () => Promise<void>;
+}
+
+export interface Chance {
+  /** From 0 to 1, the same for the same seed. */
+  readonly random: () => number;
+  /** Of the gateway at a port; asked again until it answers. */
+  readonly askAt: (port: number, method: string, params: unknown) => ReturnType<Ask>;
+}
+
+interface RoundOptions {
+  readonly open: (chance: Chance) => Promise<Site>;
   readonly seed: number;
   readonly units: number;
   /** Sessions that the orders are spread over. */
   readonly sessions: number;
-  /** Kills that take a while: workers that hang until their leases run out. */
-  readonly hangs: boolean;
-  /** The folder is a small disk that may be filled up. */
-  readonly smallDisk: boolean;
-  /** The bundled program, which starts faster than its sources. */
-  readonly bundled: boolean;
   readonly log: (line: string) => void;
 }
 
-export interface RoundReport extends Awaited<ReturnType<typeof check>> {
+interface RoundReport extends Awaited<ReturnType<typeof check>> {
   readonly blows: Readonly<Record<string, number>>;
   readonly kills: number;
   readonly slowestResumeMs: number;
 }
 
-type Blow =
-  | 'worker SIGKILL'
-  | 'gateway SIGKILL'
-  | 'gateway SIGTERM'
-  | 'gateway SIGSTOP'
-  | 'worker SIGSTOP'
-  | 'model 429'
-  | 'model cut'
-  | 'model stall'
-  | 'disk full';
-const BLOWS: readonly Blow[] = [
-  'worker SIGKILL',
-  'worker SIGKILL',
-  'gateway SIGKILL',
-  'gateway SIGKILL',
-  'gateway SIGTERM',
-  'gateway SIGSTOP',
-  'model 429',
-  'model cut',
-  'model stall',
-];
 const UNITS_BETWEEN_BLOWS = 3;
 const IN_FLIGHT = 12;
 const BUDGET_USD = 50;
 
-export async function runRound({ dir, seed, units: count, sessions, hangs, smallDisk, bundled, log }: RoundOptions): Promise<RoundReport> {
+export async function runRound({ open, seed, units: count, sessions, log }: RoundOptions): Promise<RoundReport> {
   const random = seeded(seed);
   const units = Array.from({ length: count }, (_, n) => unitAt(n, random, sessions));
-  const lanes = { maxConcurrent: 8, subagents: { maxConcurrent: 8 } };
-  const config = {
-    agents: { defaults: { ...lanes, maxOutputTokens: 200 } },
-    cron: { maxConcurrentRuns: 4 },
-    logging: { level: 'warn', dir: join(dir, 'logs') },
-  };
-  const installation = await createInstallation({ dir, scenario: SCENARIO, config, bundled });
-  let gateway: GatewayProcess = await installation.start();
-  const { port } = gateway;
-  let client: Promise<GatewayClient> = connectClient(port);
+  const clients = new Map<number, Promise<GatewayClient>>();
   const blows: Record<string, number> = {};
   let kills = 0;
   let ended = 0;
   let stopping = false;
   let slowestResumeMs = 0;
 
-  /** Asks until an answer comes: a client that was cut off asks again, with the same key. */
-  const ask: Ask = async (method, params) => {
+  const clientAt = (port: number): Promise<GatewayClient> => {
+    const known = clients.get(port);
+    if (known) return known;
+    const made = connectClient(port);
+    made.catch(() => undefined);
+    clients.set(port, made);
+    return made;
+  };
+  /** Asks until an answer comes: a client that was cut off asks again, with the same key, where somebody listens. */
+  const askOneOf = async (ports: readonly number[], method: string, params: unknown) => {
     for (let tries = 0; tries < 3000; tries++) {
-      const used = client;
+      const port = ports[(tries + (tries === 0 ? Math.floor(random() * ports.length) : 0)) % ports.length] ?? 0;
+      const used = clientAt(port);
       try {
         return await (await used).call(method, params, { timeoutMs: 5000 });
       } catch (error) {
         if (/no run|unknown cron job|No session/.test(String(error))) throw error;
         await pause(20);
-        if (client === used) {
-          client = connectClient(port);
-          client.catch(() => undefined);
-        }
+        if (clients.get(port) === used) clients.delete(port);
       }
     }
     throw new Error(`${method} was never answered`);
   };
-  const { hash } = (await ask('config.get', {})) as { hash: string };
-  const price = { simulator: { models: [{ id: 'any', cost: { input: 0.1, output: 1 } }] } };
-  await ask('config.patch', {
-    raw: JSON.stringify({ models: { providers: price, idleSeconds: 1 }, budgets: { day: { usd: BUDGET_USD }, run: {} } }),
-    baseHash: hash,
-  });
+  const site = await open({ random, askAt: (port, method, params) => askOneOf([port], method, params) });
+  const ask: Ask = (method, params) => askOneOf(site.ports, method, params);
+  for (const port of site.ports) {
+    const { hash } = (await askOneOf([port], 'config.get', {})) as { hash: string };
+    const price = { simulator: { models: [{ id: 'any', cost: { input: 0.1, output: 1 } }] } };
+    await askOneOf([port], 'config.patch', {
+      raw: JSON.stringify({ models: { providers: price, idleSeconds: 1 }, budgets: { day: { usd: BUDGET_USD }, run: {} } }),
+      baseHash: hash,
+    });
+  }
 
   const over = async (runId: string) => {
     while (((await ask('agent.wait', { runId, timeoutMs: 3000 })) as { status: string }).status === 'timeout');
@@ -125,7 +115,7 @@ export async function runRound({ dir, seed, units: count, sessions, hangs, small
       const { jobs } = (await ask('cron.list', { includeDisabled: true })) as { jobs: { name: string }[] };
       if (jobs.some((known) => known.name === name)) return;
       try {
-        await (await client).call('cron.add', { name, ...job }, { timeoutMs: 5000 });
+        await (await clientAt(site.ports[Math.floor(random() * site.ports.length)] ?? 0)).call('cron.add', { name, ...job }, { timeoutMs: 5000 });
         return;
       } catch {
         await pause(50);
@@ -133,59 +123,42 @@ export async function runRound({ dir, seed, units: count, sessions, hangs, small
     }
   };
 
-  const restart = async (signal: NodeJS.Signals) => {
-    gateway.child.kill(signal);
-    await gateway.exited;
-    gateway = await installation.start(['--port', String(port)]);
-  };
-  const workers = async () => ((await ask('health', {})) as { workers: { pid: number }[] }).workers.map(({ pid }) => pid);
-  const strike: Readonly<Record<Blow, () => Promise<void>>> = {
-    'worker SIGKILL': async () => (await workers()).forEach((pid) => void signalQuietly(pid, 'SIGKILL')),
-    'worker SIGSTOP': async () => (await workers()).forEach((pid) => void signalQuietly(pid, 'SIGSTOP')),
-    'gateway SIGKILL': () => restart('SIGKILL'),
-    'gateway SIGTERM': () => restart('SIGTERM'),
-    'gateway SIGSTOP': async () => {
-      gateway.child.kill('SIGSTOP');
-      await pause(300 + random() * 1500);
-      gateway.child.kill('SIGCONT');
-    },
-    'model 429': async () => {
-      installation.simulator.capacity(0);
-      await pause(200 + random() * 400);
-      installation.simulator.capacity(Number.POSITIVE_INFINITY);
-    },
-    'model cut': () => trouble('cut'),
-    'model stall': () => trouble('stall'),
-    'disk full': async () => {
-      const ballast = join(dir, 'ballast');
-      spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=16k'], { stdio: 'ignore' });
-      await pause(200 + random() * 600);
-      rmSync(ballast);
-    },
-  };
+  const modelBlows: Site['blows'] = [
+    [
+      'model 429',
+      async () => {
+        site.simulator.capacity(0);
+        await pause(200 + random() * 400);
+        site.simulator.capacity(Number.POSITIVE_INFINITY);
+      },
+    ],
+    ['model cut', () => trouble('cut')],
+    ['model stall', () => trouble('stall')],
+  ];
   const trouble = async (how: 'cut' | 'stall') => {
-    installation.simulator.play(troubled(how));
+    site.simulator.play(troubled(how));
     await pause(100 + random() * 300);
-    installation.simulator.play(SCENARIO);
+    site.simulator.play(SCENARIO);
   };
   const villain = async () => {
-    const choices: readonly Blow[] = [...BLOWS, ...(hangs ? (['worker SIGSTOP'] as const) : []), ...(smallDisk ? (['disk full'] as const) : [])];
+    const choices = [...site.blows, ...modelBlows];
     let next = UNITS_BETWEEN_BLOWS / 2;
     while (!stopping) {
       await pause(5);
       if (ended < next) continue;
       next = ended + UNITS_BETWEEN_BLOWS * (0.5 + random());
-      const blow = choices[Math.floor(random() * choices.length)] ?? 'worker SIGKILL';
+      const [blow, strike] = choices[Math.floor(random() * choices.length)] ?? ['nothing', pause.bind(null, 0)];
       const since = performance.now();
       const before = ended;
       await pause(random() * 60);
-      await strike[blow]();
+      await strike();
+      const struckMs = Math.round(performance.now() - since);
       blows[blow] = (blows[blow] ?? 0) + 1;
       if (/SIGKILL|SIGTERM|SIGSTOP/.test(blow)) kills += 1;
       while (ended === before && !stopping) await pause(5);
       const tookMs = Math.round(performance.now() - since);
       if (/SIGKILL|SIGTERM/.test(blow)) slowestResumeMs = Math.max(slowestResumeMs, tookMs);
-      log(`${blow}: going on after ${tookMs} ms, ${ended} of ${count} units ended`);
+      log(`${blow}, which took ${struckMs} ms: going on after ${tookMs} ms, ${ended} of ${count} units ended`);
     }
   };
 
@@ -202,17 +175,17 @@ export async function runRound({ dir, seed, units: count, sessions, hangs, small
     );
     stopping = true;
     await striking;
-    const evidence: Evidence = { ask, units, workspace: installation.workspace, requests: installation.simulator.requests(), budgetUsd: BUDGET_USD };
+    const evidence: Evidence = { ask, units, workspace: site.workspace, requests: site.simulator.requests(), budgetUsd: BUDGET_USD };
     return { ...(await check(evidence)), blows, kills, slowestResumeMs };
   } finally {
     stopping = true;
     await striking.catch(() => undefined);
-    (await client.catch(() => undefined))?.close();
-    await installation.close();
+    for (const client of clients.values()) (await client.catch(() => undefined))?.close();
+    await site.close();
   }
 }
 
-function signalQuietly(pid: number, signal: NodeJS.Signals): void {
+export function signalQuietly(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
@@ -220,7 +193,7 @@ function signalQuietly(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-function pause(ms: number): Promise<void> {
+export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 

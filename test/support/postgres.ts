@@ -66,12 +66,14 @@ export async function startPostgres(): Promise<PostgresServer | undefined> {
 
   const start = async () => {
     const flags = ['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${dir}`, '-c', 'max_connections=200'];
-    server = spawn(join(bin, 'postgres'), flags, { ...user, cwd: dir, stdio: 'ignore' });
     for (let tries = 0; ; tries++) {
+      // Killed before, it may leave processes that must go first.
+      if (!server || server.exitCode !== null || server.signalCode !== null)
+        server = spawn(join(bin, 'postgres'), flags, { ...user, cwd: dir, stdio: 'ignore' });
       try {
         return await withClient(base, async () => undefined);
       } catch (error) {
-        if (tries > 200 || server.exitCode !== null) throw error;
+        if (tries > 400) throw error;
         await pause(50);
       }
     }
