@@ -35,6 +35,12 @@ function increment(digits: number[]): void {
   }
 }
 
+/** The same name is the same UUID (version 8, from SHA-256). */
+export function uuidOf(name: string): string {
+  const hex = sha256Hex(name);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
 export function newUuid(): string {
   return randomUUID();
 }

@@ -30,6 +30,8 @@ const LOOK_EVERY_MS = 30_000;
 const BETWEEN_WRITES_MS = 250;
 const ACTOR = 'file:cron/jobs.json';
 
+export type CronDoor = ReturnType<typeof openCronDoor>;
+
 export function openCronDoor({ workspaceId, stateDir, store, config, clock, log }: CronDoorOptions) {
   const path = join(stateDir, 'cron', 'jobs.json');
   mkdirSync(join(stateDir, 'cron'), { recursive: true, mode: 0o700 });

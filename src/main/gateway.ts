@@ -36,12 +36,13 @@ import { createStoreClock, systemClock } from '../kit/clock.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
 import { newId } from '../kit/id.ts';
 import { openDailyLog } from '../kit/log.ts';
+import type { Loop } from '../kit/loop.ts';
 import { createMetrics } from '../kit/metrics.ts';
 import { killLeftover, startTimeOf } from '../kit/process-ref.ts';
 import { watchFile } from '../kit/watch-file.ts';
 import type { Gateway } from '../ports/method.ts';
 import { scheduleExpiry } from './approval-expiry.ts';
-import { openCronDoor } from './cron-door.ts';
+import { type CronDoor, openCronDoor } from './cron-door.ts';
 import { type Environment, expandHome } from './environment.ts';
 import { createFanOut } from './fan-out.ts';
 import { createHealthSnapshot } from './health-snapshot.ts';
@@ -94,8 +95,8 @@ export async function startGateway({ environment, port, bind }: GatewayOptions):
     onAsked: ({ deadlineAt }) => expiry.at(deadlineAt),
     onAbort: (runId) => pool.abort(runId),
     onCron: () => {
-      ticker.poke();
-      cronDoor.poke();
+      ticker?.poke();
+      cronDoor?.poke();
     },
   });
   let cursor = 0;
@@ -104,6 +105,9 @@ export async function startGateway({ environment, port, bind }: GatewayOptions):
     events.forEach(fanOut.onEvent);
     cursor = events.at(-1)?.sealedSeq ?? cursor;
   };
+  // Events and leases may come before these stand.
+  let ticker: Loop | undefined;
+  let cronDoor: CronDoor | undefined;
   // The store may tell of events before the doors stand: those wait.
   const early: SealedEvent[] = [];
   let hear = (events: readonly SealedEvent[]): void => {
@@ -258,18 +262,18 @@ export async function startGateway({ environment, port, bind }: GatewayOptions):
     { mode: 0o600 },
   );
   const orchestration = { workspaceId: WORKSPACE_ID, store, config: live.config, clock, log };
-  const cronDoor = openCronDoor({ ...orchestration, stateDir });
+  cronDoor = openCronDoor({ ...orchestration, stateDir });
   const keeper: Keeper = isShared
     ? startKeeper({
         ...orchestration,
         nodeId,
         url: `ws://${hostname()}:${listening.port}`,
         leases: ['ticker', 'heartbeats', 'tidy'],
-        onTaken: () => ticker.poke(),
+        onTaken: () => ticker?.poke(),
         onGivenUp: pool.replaceAll,
       })
     : ALONE;
-  const ticker = startTicker({ ...orchestration, isMine: () => keeper.holds('ticker') });
+  ticker = startTicker({ ...orchestration, isMine: () => keeper.holds('ticker') });
   const pacemaker = startPacemaker({
     ...orchestration,
     isMine: () => keeper.holds('heartbeats'),
@@ -311,7 +315,7 @@ export async function startGateway({ environment, port, bind }: GatewayOptions):
     watch.close();
     expiry.stop();
     ws.close(reason);
-    await Promise.all([keeper.stop(), reaper.stop(), ticker.stop(), pacemaker.stop(), cronDoor.stop(), tidying.stop()]);
+    await Promise.all([keeper.stop(), reaper.stop(), ticker?.stop(), pacemaker.stop(), cronDoor?.stop(), tidying.stop()]);
     await pool.drain(live.config().gateway.drainSeconds * 1000);
     listening.close();
     ws.terminate();

@@ -40,6 +40,7 @@ async function onFrame(frame: GatewayToWorker): Promise<void> {
   if (frame.kind === 'configure') {
     if (worker) return (await worker).reconfigure(frame.settings);
     worker = configure(frame.settings);
+    worker.catch(() => process.exit(1)); // its gateway is gone already, or starts another one
     await worker;
     send({ kind: 'ready' });
   } else if (frame.kind === 'abort') (await worker)?.runner.abort(frame.runId);

@@ -3,7 +3,7 @@
 
 import type { Simulator } from '../../src/adapters/models/simulator/server.ts';
 import type { GatewayClient } from '../../src/doors/cli/client.ts';
-import { connectClient } from '../support/installation.ts';
+import { connectPlain } from '../support/installation.ts';
 import { type Ask, check, type Evidence } from './check.ts';
 import { MESSAGE, SCENARIO, troubled, type Unit, unitAt } from './work.ts';
 
@@ -57,7 +57,7 @@ export async function runRound({ open, seed, units: count, sessions, log }: Roun
   const clientAt = (port: number): Promise<GatewayClient> => {
     const known = clients.get(port);
     if (known) return known;
-    const made = connectClient(port);
+    const made = connectPlain(port);
     made.catch(() => undefined);
     clients.set(port, made);
     return made;
@@ -72,7 +72,9 @@ export async function runRound({ open, seed, units: count, sessions, log }: Roun
       } catch (error) {
         if (/no run|unknown cron job|No session/.test(String(error))) throw error;
         await pause(20);
-        if (clients.get(port) === used) clients.delete(port);
+        if (clients.get(port) !== used) continue;
+        clients.delete(port);
+        void used.then((client) => client.close()).catch(() => undefined);
       }
     }
     throw new Error(`${method} was never answered`);
@@ -93,12 +95,13 @@ export async function runRound({ open, seed, units: count, sessions, log }: Roun
   };
   const doUnit = async ({ kind, id, session }: Unit): Promise<void> => {
     if (kind === 'cron') {
-      const job = {
+      await ask('cron.add', {
+        name: id,
+        idempotencyKey: id,
         schedule: { kind: 'at', atMs: Date.now() + Math.floor(random() * 400) },
         sessionTarget: 'isolated',
         payload: { kind: 'agentTurn', message: `order ${id}` },
-      };
-      await addJob(id, job);
+      });
       while (((await ask('cron.runs', { id })) as { entries: unknown[] }).entries.length === 0) await pause(50);
       return;
     }
@@ -109,20 +112,6 @@ export async function runRound({ open, seed, units: count, sessions, log }: Roun
     }
     await over(id);
   };
-  /** Adding is not idempotent: after an answer that was lost one looks first. */
-  const addJob = async (name: string, job: object): Promise<void> => {
-    for (;;) {
-      const { jobs } = (await ask('cron.list', { includeDisabled: true })) as { jobs: { name: string }[] };
-      if (jobs.some((known) => known.name === name)) return;
-      try {
-        await (await clientAt(site.ports[Math.floor(random() * site.ports.length)] ?? 0)).call('cron.add', { name, ...job }, { timeoutMs: 5000 });
-        return;
-      } catch {
-        await pause(50);
-      }
-    }
-  };
-
   const modelBlows: Site['blows'] = [
     [
       'model 429',

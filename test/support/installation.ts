@@ -92,7 +92,9 @@ function spawnGateway(bin: string, flags: readonly string[], env: Readonly<Recor
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
-  const exited = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+  // Its workers may live on for a moment, and hold the pipe: what counts is the process.
+  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  const silent = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
   return new Promise((resolve, reject) => {
     const add = (chunk: Buffer) => {
       output += chunk.toString('utf8');
@@ -101,7 +103,7 @@ function spawnGateway(bin: string, flags: readonly string[], env: Readonly<Recor
     };
     child.stdout.on('data', add);
     child.stderr.on('data', add);
-    void exited.then((code) => reject(Object.assign(new Error(`the gateway ended with code ${code}: ${output}`), { exitCode: code, output })));
+    void silent.then((code) => reject(Object.assign(new Error(`the gateway ended with code ${code}: ${output}`), { exitCode: code, output })));
   });
 }
 
@@ -112,18 +114,17 @@ export interface TestClient extends GatewayClient {
 /** A connected client that keeps every event it gets. */
 export async function connectClient(port: number, onEvent?: (seen: SeenEvent) => void): Promise<TestClient> {
   const events: SeenEvent[] = [];
-  const client = await connect({
-    url: `ws://127.0.0.1:${port}`,
-    token: TOKEN,
-    timeoutMs: 10_000,
-    version: 'test',
-    onEvent: (event, payload) => {
-      const seen = { event, payload, at: performance.now() };
-      events.push(seen);
-      onEvent?.(seen);
-    },
+  const client = await connectPlain(port, (event, payload) => {
+    const seen = { event, payload, at: performance.now() };
+    events.push(seen);
+    onEvent?.(seen);
   });
   return { ...client, events };
+}
+
+/** A connected client that keeps nothing. */
+export function connectPlain(port: number, onEvent?: (event: string, payload: unknown) => void): Promise<GatewayClient> {
+  return connect({ url: `ws://127.0.0.1:${port}`, token: TOKEN, password: undefined, timeoutMs: 10_000, version: 'test', ...(onEvent && { onEvent }) });
 }
 
 export interface RunResult {

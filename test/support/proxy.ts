@@ -22,6 +22,7 @@ export function startProxy(targetPort: number): Promise<Proxy> {
     near.pipe(far);
     far.pipe(near);
     for (const socket of pair) {
+      socket.setNoDelay(true);
       if (silent) socket.pause();
       socket.on('error', () => undefined);
       socket.on('close', () => {

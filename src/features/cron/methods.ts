@@ -5,7 +5,7 @@ import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
 import { CRON_CHECKS, type CronSpec, nextSlot, normaliseJob, parseJob } from '../../domain/cron.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { localTime, localZone } from '../../kit/cron-time.ts';
-import { newUuid } from '../../kit/id.ts';
+import { newUuid, uuidOf } from '../../kit/id.ts';
 import { method } from '../../ports/method.ts';
 import type { Store } from '../../ports/store.ts';
 import { NEVER_MS, waitForEnd } from '../runs/wait.ts';
@@ -98,10 +98,13 @@ export const cronAdd = method({
   name: 'cron.add',
   scope: 'operator.admin',
   about: `Adds a job. schedule: at, every or cron (with an IANA zone, kept with the job); a main job tells the main session, an isolated one takes a turn in a fresh session. onlyIf: ${CRON_CHECKS.join(', ')}.`,
-  input: z.looseObject({ name: z.string().optional() }),
+  input: z.looseObject({
+    name: z.string().optional(),
+    idempotencyKey: z.string().min(1).max(512).optional().describe('Asked again with the same key it is the same job.'),
+  }),
   output: Payload,
-  run: ({ store, workspaceId, principal, gateway, clock }, input) =>
-    addJob({ store, workspaceId, actor: principal.actor, config: gateway.config().config, now: clock.now() }, input),
+  run: ({ store, workspaceId, principal, gateway, clock }, { idempotencyKey, ...input }) =>
+    addJob({ store, workspaceId, actor: principal.actor, config: gateway.config().config, now: clock.now() }, input, idempotencyKey),
 });
 
 export interface CronAsker {
@@ -113,9 +116,10 @@ export interface CronAsker {
 }
 
 /** @throws Fault `cron.invalid`, `agent.unknown` */
-export async function addJob({ store, workspaceId, actor, config, now }: CronAsker, input: unknown) {
+export async function addJob({ store, workspaceId, actor, config, now }: CronAsker, input: unknown, key?: string) {
   const spec = readJob(normaliseJob(input), config, now);
-  return shownJob(await store.call(putCronJob, { workspaceId, actor, id: newUuid(), spec, restart: true }));
+  const id = key === undefined ? newUuid() : uuidOf(`${workspaceId}:cron:${key}`);
+  return shownJob(await store.call(putCronJob, { workspaceId, actor, id, spec, restart: true, onlyNew: key !== undefined }));
 }
 
 /** @throws Fault `cron.*`, `agent.unknown` */

@@ -92,14 +92,17 @@ interface NewJob extends InWorkspace {
   /** Last slot that a predecessor ran, epoch ms. */
   readonly cursor?: number | undefined;
   readonly createdAt?: number | undefined;
+  /** One that is there already stays as it is. */
+  readonly onlyNew?: boolean;
 }
 
 /** Adds a job, or puts another in its place under the same id. A removed job does not come back. @throws Fault `cron.removed` */
 export const putCronJob = txOp(
   'cron.put',
-  function* (tx, { workspaceId, actor, id, spec, restart, cursor, createdAt }: NewJob): OpSteps<JobView> {
+  function* (tx, { workspaceId, actor, id, spec, restart, cursor, createdAt, onlyNew = false }: NewJob): OpSteps<JobView> {
     const before = yield* tx.one(jobById, { workspaceId, id });
     if (before?.removed_at != null) throw fault('cron.removed', { id });
+    if (before && onlyNew) return yield* viewJob(tx, before);
     const from = cursor ?? (before && !restart ? before.cursor_at : spec.schedule.kind === 'at' ? Math.min(tx.now, spec.schedule.atMs - 1) : tx.now);
     yield* tx.run(putJob, {
       id,

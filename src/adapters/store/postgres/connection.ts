@@ -8,7 +8,7 @@ import { textOf, valuesOf } from '../engine.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 /** A frozen process may hold the writer's lock this long before PostgreSQL ends its transaction. */
-const IDLE_IN_TRANSACTION_MS = 4000;
+const IDLE_IN_TRANSACTION_MS = 2000;
 /** Longer than a frozen holder can last. */
 const LOCK_TIMEOUT_MS = 15_000;
 const INT8 = 20;
