@@ -6,14 +6,12 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { connectClient, type TestClient } from '../test/support/installation.ts';
+import { BUNDLE, connectClient, type TestClient } from '../test/support/installation.ts';
 import { type PostgresServer, startPostgres } from '../test/support/postgres.ts';
 import { spawnTimes } from './spawns.ts';
 import { cycles } from './store.ts';
 import { percentile, type Row, table, withInstallation } from './support.ts';
 
-const BUNDLE = fileURLToPath(new URL('../dist/clawdbot.mjs', import.meta.url));
 const COUNT = 4000;
 
 export async function cluster(): Promise<void> {

@@ -42,7 +42,6 @@ export async function withInstallation<T>(
   const dir = mkdtempSync(join(tmpdir(), 'clawdbot-bench-'));
   const installation = await createInstallation({
     dir,
-    bundled: true,
     scenario: options.scenario ?? QUICK_ANSWER,
     config: { agents: { defaults: { maxConcurrent: options.maxConcurrent ?? 64 } }, logging: { level: 'info' }, ...options.config },
   });

@@ -4,13 +4,14 @@ import { spawnSync } from 'node:child_process';
 import { check } from './check.mjs';
 import { nodePath, root } from './setup.mjs';
 
-// Journeys and chaos measure times: one file at a time.
+// Chaos measures times: one file at a time.
 const groups = [
   { name: 'unit', files: ['src/**/*.test.ts', 'test/*.test.ts'], atOnce: 2, shareMinutes: 1 },
-  { name: 'conformance', files: ['test/conformance/**/*.test.ts'], atOnce: 2, shareMinutes: 0.5 },
-  { name: 'journeys', files: ['test/journeys/*.test.ts'], atOnce: 1, shareMinutes: 4 },
+  { name: 'conformance', files: ['test/conformance/**/*.test.ts'], atOnce: 2, shareMinutes: 1 },
+  { name: 'journeys', files: ['test/journeys/*.test.ts'], atOnce: 2, shareMinutes: 2.5 },
+  { name: 'cluster', files: ['test/cluster/*.test.ts'], atOnce: 2, shareMinutes: 0.75 },
   { name: 'doors', files: ['test/doors/*.test.ts'], atOnce: 2, shareMinutes: 1 },
-  { name: 'chaos', files: ['test/chaos/*.test.ts'], atOnce: 1, shareMinutes: 1 },
+  { name: 'chaos', files: ['test/chaos/*.test.ts'], atOnce: 1, shareMinutes: 1.75 },
 ];
 
 function runTests(files, atOnce) {

@@ -13,8 +13,6 @@ interface AloneOptions {
   readonly hangs: boolean;
   /** The folder is a small disk that may be filled up. */
   readonly smallDisk: boolean;
-  /** The bundled program, which starts faster than its sources. */
-  readonly bundled: boolean;
 }
 
 export function chaosConfig(dir: string) {
@@ -27,9 +25,9 @@ export function chaosConfig(dir: string) {
 }
 
 export const openAlone =
-  ({ dir, hangs, smallDisk, bundled }: AloneOptions) =>
+  ({ dir, hangs, smallDisk }: AloneOptions) =>
   async ({ random, askAt }: Chance): Promise<Site> => {
-    const installation = await createInstallation({ dir, scenario: SCENARIO, config: chaosConfig(dir), bundled });
+    const installation = await createInstallation({ dir, scenario: SCENARIO, config: chaosConfig(dir) });
     let gateway = await installation.start();
     const { port } = gateway;
     const restart = async (signal: NodeJS.Signals) => {

@@ -24,7 +24,7 @@ for (let seed = Number(values.seed); kills < Number(values.kills); seed++) {
   const dir = mkdtempSync(join(tmpdir(), 'clawdbot-chaos-'));
   const log = (line: string) => values.verbose && process.stdout.write(`  ${line}\n`);
   try {
-    const report = await runRound({ open: openCluster({ dir, server, bundled: true }), seed, units: Number(values.units), sessions: 20, log });
+    const report = await runRound({ open: openCluster({ dir, server }), seed, units: Number(values.units), sessions: 20, log });
     kills += report.kills;
     units += report.units;
     process.stdout.write(`seed ${seed}: ${JSON.stringify(report)}\n${kills} kills, ${units} units of work: 0 lost, 0 doubled\n`);

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createInstallation } from '../support/installation.ts';
+import { BUNDLE, createInstallation } from '../support/installation.ts';
 import type { PostgresServer } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
 import { chaosConfig } from './alone.ts';
@@ -14,15 +14,11 @@ import { SCENARIO } from './work.ts';
 interface ClusterOptions {
   readonly dir: string;
   readonly server: PostgresServer;
-  /** The bundled program, which starts faster than its sources. */
-  readonly bundled: boolean;
 }
 
 const WORKERS = 3;
 const SKEW_MS = 30_000;
 const SKEW = fileURLToPath(new URL('../support/skew.mjs', import.meta.url));
-const BIN = fileURLToPath(new URL('../../src/bin.ts', import.meta.url));
-const BUNDLE = fileURLToPath(new URL('../../dist/clawdbot.mjs', import.meta.url));
 /** Longer than a node may be silent before it is given up. */
 const LONG_FREEZE_MS = 8000;
 
@@ -30,7 +26,7 @@ const LONG_FREEZE_MS = 8000;
 const skewed = (ms: number) => ({ NODE_OPTIONS: `--import=file://${SKEW}?ms=${ms}` });
 
 export const openCluster =
-  ({ dir, server, bundled }: ClusterOptions) =>
+  ({ dir, server }: ClusterOptions) =>
   async ({ random }: Chance): Promise<Site> => {
     const database = new URL(await server.createDatabase());
     const proxy = await startProxy(Number(database.port));
@@ -41,14 +37,12 @@ export const openCluster =
     const first = await createInstallation({
       dir: join(dir, 'a'),
       scenario: SCENARIO,
-      bundled,
       config: { ...chaosConfig(join(dir, 'a')), store: { url: url.href } },
       env: skewed(SKEW_MS),
     });
     const { agents, ...rest } = chaosConfig(join(dir, 'b'));
     const second = await createInstallation({
       dir: join(dir, 'b'),
-      bundled,
       config: {
         ...rest,
         agents: { defaults: { ...agents.defaults, workspace: first.workspace } },
@@ -64,7 +58,7 @@ export const openCluster =
     const startWorker = (n: number): ChildProcess => {
       const args = ['worker', '--store', url.href, '--name', `w${n}`, '--workspace', `default=${first.workspace}`];
       const env = { ...first.environment, ...skewed((n - 1) * SKEW_MS), CLAWDBOT_STATE_DIR: join(dir, 'state'), SIMULATOR_API_KEY: 'none' };
-      return spawn(process.execPath, [bundled ? BUNDLE : BIN, ...args], { env, stdio: 'ignore' });
+      return spawn(process.execPath, [BUNDLE, ...args], { env, stdio: 'ignore' });
     };
     const workers = Array.from({ length: WORKERS }, (_, n) => startWorker(n));
     let closing = false;

@@ -29,7 +29,7 @@ for (let round = 1; kills < wanted; round++) {
   try {
     const log = (line: string) => values.verbose && process.stdout.write(`  ${line}\n`);
     const report = await runRound({
-      open: openAlone({ dir, hangs: round % 5 === 0, smallDisk, bundled: true }),
+      open: openAlone({ dir, hangs: round % 5 === 0, smallDisk }),
       seed,
       units: smallDisk ? 100 : Number(values.units),
       sessions: 20,

@@ -9,7 +9,7 @@ it('150 units of work under blows of every kind: none lost, none doubled', { tim
   const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 1e9));
   t.diagnostic(`seed ${seed} (set CHAOS_SEED to replay)`);
   const report = await runRound({
-    open: openAlone({ dir: scratchDir(t), hangs: false, smallDisk: false, bundled: false }),
+    open: openAlone({ dir: scratchDir(t), hangs: false, smallDisk: false }),
     seed,
     units: 150,
     sessions: 10,

@@ -5,9 +5,8 @@ import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it, type TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { ScenarioFile } from '../../src/adapters/models/simulator/scenario.ts';
-import { connectClient, createInstallation, type TestClient, TOKEN } from '../support/installation.ts';
+import { BUNDLE, connectClient, createInstallation, type TestClient, TOKEN } from '../support/installation.ts';
 import { ask } from '../support/journey.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { scratchDir, until } from '../support/scratch.ts';
@@ -23,7 +22,6 @@ const scenario: ScenarioFile = {
 };
 
 const FINAL = { expectFinal: true, timeoutMs: 30_000 };
-const BIN = fileURLToPath(new URL('../../src/bin.ts', import.meta.url));
 
 const server: PostgresServer | undefined = await startPostgres();
 
@@ -132,7 +130,7 @@ describe('several gateways on one store', { skip: server === undefined && 'no Po
     const place = join(scratchDir(t), 'elsewhere');
     mkdirSync(place);
     const args = ['worker', '--store', url, '--workspace', `default=${place}`];
-    const worker = spawn(process.execPath, [BIN, ...args], {
+    const worker = spawn(process.execPath, [BUNDLE, ...args], {
       env: { ...a.installation.environment, CLAWDBOT_STATE_DIR: join(scratchDir(t), 'state'), SIMULATOR_API_KEY: 'none' },
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -23,7 +23,7 @@ const SCENARIO = {
 };
 
 describe('the command line beside a running gateway', () => {
-  const shared = startShared({ before, after }, { scenario: SCENARIO, bundled: true });
+  const shared = startShared({ before, after }, { scenario: SCENARIO });
   const cli = (...args: readonly string[]) => shared().installation.cli(args);
   const json = async (...args: readonly string[]) => {
     const { code, stdout, stderr } = await cli(...args, '--json');
@@ -219,7 +219,7 @@ describe('the command line beside a running gateway', () => {
 
 describe('the command line without a gateway', () => {
   it('changes the configuration itself, and says when it applies', async (t) => {
-    const installation = await createInstallation({ dir: scratchDir(t), bundled: true });
+    const installation = await createInstallation({ dir: scratchDir(t) });
     t.after(() => installation.close());
     const { cli } = installation;
     assert.equal(
@@ -237,7 +237,7 @@ describe('the command line without a gateway', () => {
   });
 
   it('doctor finds what is wrong, with evidence and fix, and changes nothing', async (t) => {
-    const installation = await createInstallation({ dir: scratchDir(t), bundled: true });
+    const installation = await createInstallation({ dir: scratchDir(t) });
     t.after(() => installation.close());
     const { cli, stateDir, home } = installation;
     const path = join(stateDir, 'clawdbot.json');

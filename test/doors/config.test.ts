@@ -116,7 +116,7 @@ it('2,000 broken, cut and odd files one after another: the gateway goes on, and 
 const starts = Number(process.env['CONFIG_FUZZ_STARTS'] ?? 12);
 
 it('started on such files the gateway is ready within 3 s, on the last good revision', { timeout: 60_000 + starts * 3000 }, async (t) => {
-  const installation = await createInstallation({ dir: scratchDir(t), bundled: true });
+  const installation = await createInstallation({ dir: scratchDir(t) });
   t.after(() => installation.close());
   const path = join(installation.stateDir, 'clawdbot.json');
   const good = readFileSync(path, 'utf8');

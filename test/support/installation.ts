@@ -9,8 +9,8 @@ import { type Simulator, startSimulator } from '../../src/adapters/models/simula
 import { connect, type GatewayClient } from '../../src/doors/cli/client.ts';
 import { systemClock } from '../../src/kit/clock.ts';
 
-const BIN = fileURLToPath(new URL('../../src/bin.ts', import.meta.url));
-const BUNDLE = fileURLToPath(new URL('../../dist/clawdbot.mjs', import.meta.url));
+/** What users run. npm test builds it; so does npm run setup. */
+export const BUNDLE = fileURLToPath(new URL('../../dist/clawdbot.mjs', import.meta.url));
 export const TOKEN = 'test-token-0123456789abcdef';
 
 export interface SeenEvent {
@@ -32,13 +32,12 @@ export interface InstallationOptions {
   readonly scenario?: ScenarioFile;
   /** Merged over the test's configuration, section by section. */
   readonly config?: Readonly<Record<string, unknown>>;
-  readonly bundled?: boolean;
   readonly env?: Readonly<Record<string, string>>;
 }
 
 export type Installation = Awaited<ReturnType<typeof createInstallation>>;
 
-export async function createInstallation({ dir, scenario, config = {}, bundled = false, env = {} }: InstallationOptions) {
+export async function createInstallation({ dir, scenario, config = {}, env = {} }: InstallationOptions) {
   const home = join(dir, 'home');
   const stateDir = join(home, '.clawdbot');
   const workspace = join(dir, 'workspace');
@@ -60,7 +59,7 @@ export async function createInstallation({ dir, scenario, config = {}, bundled =
   const started: GatewayProcess[] = [];
 
   const start = async (flags: readonly string[] = []): Promise<GatewayProcess> => {
-    const gateway = await spawnGateway(bundled ? BUNDLE : BIN, flags, environment);
+    const gateway = await spawnGateway(BUNDLE, flags, environment);
     started.push(gateway);
     return gateway;
   };
@@ -74,7 +73,7 @@ export async function createInstallation({ dir, scenario, config = {}, bundled =
     start,
     /** Runs the command line against this installation. */
     cli: (args: readonly string[], extra: Readonly<Record<string, string>> = {}) =>
-      runCommand(process.execPath, [bundled ? BUNDLE : BIN, ...args], { ...environment, ...extra }),
+      runCommand(process.execPath, [BUNDLE, ...args], { ...environment, ...extra }),
     close: async () => {
       for (const { child, exited } of started) {
         child.kill('SIGKILL');
