@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { EXEC_ASK, EXEC_SECURITY } from './exec-policy.ts';
 import { ROLES } from './role.ts';
+import { isWorkspaceId } from './workspace.ts';
 
 const count = z.int().min(1);
 const seconds = z.number().min(0);
@@ -215,6 +216,15 @@ export const ConfigSchema = section({
       ),
     }),
   ),
+  workspaces: z
+    .record(
+      z.string().refine(isWorkspaceId, 'a workspace id is up to 64 small letters, digits, - and _, and not "default"'),
+      section({
+        stateDir: z.string().optional().describe('Its folder: configuration, credentials, jobs, logs. By default workspaces/<id> in the state folder.'),
+      }),
+    )
+    .default({})
+    .describe('Further workspaces of this gateway, each with its own folder, secrets, budgets and agents.'),
   store: withDefaults(
     section({
       url: z

@@ -8,6 +8,8 @@ export interface WorkerSettings {
   readonly workspaceId: string;
   readonly workerId: string;
   readonly stateDir: string;
+  /** Folders of the gateway, beside the state folder, that no agent may look into. */
+  readonly forbidden: readonly string[];
   readonly config: Config;
   readonly secrets: readonly string[];
   /** API keys found in the gateway's environment, by provider. */

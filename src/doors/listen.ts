@@ -7,14 +7,13 @@ import { getRequestListener } from '@hono/node-server';
 import { HANDSHAKE_TIMEOUT_MS } from '../domain/protocol.ts';
 import { createAdmission, markKnown } from './admission.ts';
 import { isTrustedOrigin } from './auth.ts';
-import type { HttpApp } from './http-entry.ts';
-import type { WsDoor } from './ws.ts';
+import type { WsFront } from './ws-front.ts';
 
 interface ListenOptions {
-  readonly app: HttpApp;
+  readonly answer: (request: Request, env: unknown) => Response | Promise<Response>;
   /** Largest body of a path, in bytes. */
   readonly bodyLimit: (path: string) => number;
-  readonly ws: WsDoor;
+  readonly ws: WsFront;
   readonly hosts: readonly string[];
   /** 0 takes a free port. */
   readonly port: number;
@@ -30,8 +29,8 @@ export interface Listening {
 const HEADERS_TIMEOUT_MS = 5000;
 
 /** @throws the system's error when the first host's port cannot be had; further hosts (::1) are optional */
-export async function listen({ app, bodyLimit, ws, hosts, port, allowedOrigins }: ListenOptions): Promise<Listening> {
-  const answer = getRequestListener(app.fetch);
+export async function listen({ answer: reply, bodyLimit, ws, hosts, port, allowedOrigins }: ListenOptions): Promise<Listening> {
+  const answer = getRequestListener(reply);
   const http = createServer(
     { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 30_000, connectionsCheckingInterval: 1000, keepAliveTimeout: 60_000, maxHeaderSize: 16_384 },
     (request, response) => {

@@ -1,19 +1,16 @@
-// The WebSocket door: protocol 3 frames in, answers and events out, slow clients bounded.
+// The WebSocket door of a workspace: protocol 3 frames in, answers and events out, slow clients bounded.
 
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
 import { authorize, type Principal, type Scope } from '../domain/authorize.ts';
 import { RequestFrame } from '../domain/frame.ts';
-import { HANDSHAKE_TIMEOUT_MS, MAX_BUFFERED_BYTES, MAX_FRAME_BYTES, PROTOCOL, TICK_INTERVAL_MS } from '../domain/protocol.ts';
+import { MAX_BUFFERED_BYTES, MAX_FRAME_BYTES, PROTOCOL, TICK_INTERVAL_MS } from '../domain/protocol.ts';
 import type { Clock } from '../kit/clock.ts';
 import { messageOf } from '../kit/fault.ts';
-import { newUuid } from '../kit/id.ts';
 import type { Log } from '../kit/log.ts';
 import type { Metrics } from '../kit/metrics.ts';
 import type { LaterReply } from '../ports/method.ts';
 import { markKnown } from './admission.ts';
-import { isLocal } from './auth.ts';
 import { type HandshakeWorld, shakeHands, type Welcomed } from './protocol3/connect.ts';
 import { closeReason, describeIssues } from './protocol3/error-text.ts';
 import type { Presence } from './protocol3/presence.ts';
@@ -33,6 +30,17 @@ export interface BroadcastOptions {
   /** Only for those who may do this; for every operator by default. */
   readonly scope?: Scope;
   readonly stateVersion?: unknown;
+}
+
+/** Somebody who has been challenged. */
+export interface Arrival {
+  readonly socket: WebSocket;
+  readonly request: IncomingMessage;
+  readonly connId: string;
+  readonly nonce: string;
+  readonly local: boolean;
+  /** It was let in or turned away. */
+  readonly onDecided: () => void;
 }
 
 interface WsDoorOptions {
@@ -75,7 +83,6 @@ const PRESENCE_EVERY_MS = 250;
 export type WsDoor = ReturnType<typeof createWsDoor>;
 
 export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, helloParts }: WsDoorOptions) {
-  const server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
   const clients = new Set<Client>();
   let presenceTimer: NodeJS.Timeout | undefined;
   let healthRevision = 1;
@@ -112,52 +119,37 @@ export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, he
   };
   const ticks = setInterval(() => broadcast('tick', { ts: clock.now() }, { dropIfSlow: true }), TICK_INTERVAL_MS);
 
-  const onConnection = (socket: WebSocket, request: IncomingMessage) => {
-    const connId = newUuid();
-    const nonce = newUuid();
-    const local = isLocal(request.socket.remoteAddress, request.headers);
-    let client: Client | undefined;
-    let greeting = false;
-    const late = setTimeout(() => socket.close(1000), HANDSHAKE_TIMEOUT_MS);
-    socket.on('error', (error) => log.debug({ conn: connId, error: messageOf(error) }, 'a socket failed'));
-    socket.on('close', () => {
-      clearTimeout(late);
-      if (!client) return;
+  /** Shakes hands with somebody whose first frame has come. Answers what takes the later ones, unless it was turned away. */
+  const admit = async ({ socket, request, connId, nonce, local, onDecided }: Arrival, text: string): Promise<((text: string) => void) | undefined> => {
+    const decision = await shakeHands(handshake, text, { address: request.socket.remoteAddress, local, nonce });
+    onDecided();
+    if (decision.kind === 'refused') {
+      if (decision.reply) socket.send(JSON.stringify({ type: 'res', id: decision.reply.id, ok: false, error: decision.reply.error }));
+      log.info({ conn: connId, code: decision.code, reason: decision.reason }, 'a connection was refused');
+      socket.close(decision.code, closeReason(decision.reason));
+      return undefined;
+    }
+    if (socket.readyState !== socket.OPEN) return undefined;
+    markKnown(request.socket);
+    presence.join(connId, decision.params, decision.principal);
+    const hello = await helloOk(decision, connId);
+    if (socket.readyState !== socket.OPEN) {
+      presence.leave(connId);
+      return undefined;
+    }
+    socket.send(hello);
+    const client: Client = { connId, socket, principal: decision.principal, seq: 0 };
+    const leave = () => {
       clients.delete(client);
       metrics.clients.set(clients.size);
       presence.leave(connId);
       announce();
-    });
-
-    const greet = async (text: string) => {
-      const decision = await shakeHands(handshake, text, { address: request.socket.remoteAddress, local, nonce });
-      clearTimeout(late);
-      if (decision.kind === 'refused') {
-        if (decision.reply) socket.send(JSON.stringify({ type: 'res', id: decision.reply.id, ok: false, error: decision.reply.error }));
-        log.info({ conn: connId, code: decision.code, reason: decision.reason }, 'a connection was refused');
-        return socket.close(decision.code, closeReason(decision.reason));
-      }
-      if (socket.readyState !== socket.OPEN) return;
-      markKnown(request.socket);
-      presence.join(connId, decision.params, decision.principal);
-      socket.send(await helloOk(decision, connId));
-      client = { connId, socket, principal: decision.principal, seq: 0 };
-      clients.add(client);
-      metrics.clients.set(clients.size);
-      announce();
     };
-
-    socket.on('message', (data: Buffer) => {
-      const text = data.toString('utf8');
-      if (client) return void serve(client, text);
-      if (greeting) return;
-      greeting = true;
-      greet(text).catch((error: unknown) => {
-        log.error({ conn: connId, error: messageOf(error) }, 'a handshake failed unexpectedly');
-        socket.close(1011);
-      });
-    });
-    socket.send(JSON.stringify({ type: 'event', event: 'connect.challenge', payload: { nonce, ts: clock.now() } }));
+    clients.add(client);
+    socket.once('close', leave);
+    metrics.clients.set(clients.size);
+    announce();
+    return (later) => void serve(client, later);
   };
 
   const helloOk = async ({ id, auth }: Welcomed, connId: string): Promise<string> => {
@@ -213,11 +205,8 @@ export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, he
     }
   };
 
-  server.on('connection', onConnection);
   return {
-    /** Takes over a socket whose origin has been checked. */
-    upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-      server.handleUpgrade(request, socket, head, (ws) => server.emit('connection', ws, request)),
+    admit,
     broadcast,
     announce,
     /** Closes the connections of those it applies to: what they entered by is void. */
@@ -230,10 +219,6 @@ export function createWsDoor({ rpc, handshake, presence, clock, log, metrics, he
       clearTimeout(presenceTimer);
       broadcast('shutdown', { reason }, { dropIfSlow: false });
       for (const { socket } of clients) socket.close(1012, 'service restart');
-      server.close();
-    },
-    terminate: () => {
-      for (const socket of server.clients) socket.terminate();
     },
   };
 }

@@ -102,6 +102,7 @@ export async function startDistantWorker({ environment, url, name, workspaces }:
     workspaceId,
     workerId,
     stateDir,
+    forbidden: [],
     config: placedAt(config, workspaces[workspaceId] ?? ''),
     secrets,
     providerKeys,

@@ -3,6 +3,12 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
+interface Profile {
+  readonly dev?: boolean;
+  readonly profile?: string;
+  readonly workspace?: string | undefined;
+}
+
 export interface Environment {
   readonly home: string;
   readonly stateDir: string;
@@ -16,12 +22,13 @@ export interface Environment {
   readonly variables: Readonly<Record<string, string | undefined>>;
 }
 
-export function readEnvironment(flags: { readonly dev?: boolean; readonly profile?: string } = {}): Environment {
+export function readEnvironment(flags: Profile = {}): Environment {
   const { env } = process;
   const home = env['HOME'] || homedir();
   const profile = flags.dev ? 'dev' : (flags.profile ?? env['CLAWDBOT_PROFILE']);
   const usual = join(home, profile && profile !== 'default' ? `.clawdbot-${profile}` : '.clawdbot');
   const stateDir = resolve(expandHome(env['CLAWDBOT_STATE_DIR'] || usual, home));
+  if (flags.workspace !== undefined) return insideOf(readEnvironment({ ...flags, workspace: undefined }), flags.workspace, undefined);
   const port = Number(env['CLAWDBOT_GATEWAY_PORT'] ?? (flags.dev ? 19_001 : Number.NaN));
   return {
     home,
@@ -34,6 +41,13 @@ export function readEnvironment(flags: { readonly dev?: boolean; readonly profil
     version: env['CLAWDBOT_VERSION'] || undefined,
     variables: { ...env },
   };
+}
+
+/** The environment of a further workspace. Nothing of the owner's is handed on: its keys and tokens are the owner's. */
+export function insideOf(environment: Environment, id: string, written: string | undefined): Environment {
+  const stateDir = written === undefined ? join(environment.stateDir, 'workspaces', id) : resolve(expandHome(written, environment.home));
+  const configPath = join(stateDir, 'clawdbot.json');
+  return { ...environment, stateDir, configPath, defaultState: false, port: undefined, token: undefined, password: undefined, variables: {} };
 }
 
 export function expandHome(path: string, home: string): string {

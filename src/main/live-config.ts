@@ -11,6 +11,8 @@ import { guarded } from './state.ts';
 
 type Change = (now: LoadedConfig, before: LoadedConfig, changed: readonly string[]) => void;
 
+export type LiveConfig = ReturnType<typeof openLiveConfig>;
+
 /** @throws CannotRun */
 export function openLiveConfig(environment: Environment, clock: Clock) {
   const { configPath: path, stateDir, variables } = environment;

@@ -97,7 +97,7 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
     makeFolder(workspace, log);
     const sandbox = pickSandbox(sandboxChoice(config, agentId));
     const fileRoot = sandbox.ok && sandbox.sandbox.level === 'none' ? '/' : workspace;
-    const forbidden = [stateDir];
+    const forbidden = [stateDir, ...settings.forbidden];
     const whose = { workspaceId: run.workspaceId, agentId, runId: run.runId, sessionKey };
     const deltas = createDeltas({ runKey, sessionKey, attempt }, send);
     return {

@@ -45,7 +45,7 @@ function createPending(onTimed: OpTimer | undefined) {
 
 export interface ThreadStore extends Store {
   /** Lets a worker with this credential connect to the socket. */
-  readonly admit: (workerId: string, credential: string) => void;
+  readonly admit: (workerId: string, credential: string, workspaceId: string) => void;
   readonly dismiss: (workerId: string) => void;
   /** Tells the other nodes of this store, where there are any. May get lost. */
   readonly tell: (hint: Hint) => void;
@@ -73,7 +73,7 @@ export function connectToThread(thread: Worker, hints: StoreHints, onTimed?: OpT
         const id = pending.add(op.name, resolve as Pending['resolve'], reject);
         if (calls.push({ id, op: op.name, args }) === 1) queueMicrotask(flush);
       }),
-    admit: (workerId, credential) => send({ kind: 'admit', workerId, credential }),
+    admit: (workerId, credential, workspaceId) => send({ kind: 'admit', workerId, credential, workspaceId }),
     dismiss: (workerId) => send({ kind: 'dismiss', workerId }),
     tell: (hint) => send({ kind: 'tell', hint }),
     close: () =>

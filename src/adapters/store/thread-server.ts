@@ -4,13 +4,14 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import type { MessagePort } from 'node:worker_threads';
 import type { SealedEvent } from '../../domain/event.ts';
+import { fault } from '../../domain/fault-codes.ts';
 import { MAKES_WORK } from '../../domain/run.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { errorCode, messageOf } from '../../kit/fault.ts';
 import { secretsEqual } from '../../kit/id.ts';
 import { createLineSplitter } from '../../kit/lines.ts';
 import type { AnyOp } from '../../ports/store.ts';
-import type { Engine, Hint } from './engine.ts';
+import { type Engine, failed, type Hint } from './engine.ts';
 import { letGoOfLocks, takeLock } from './lock.ts';
 import { openPostgres } from './postgres/engine.ts';
 import { openSqlite } from './sqlite/engine.ts';
@@ -34,7 +35,7 @@ interface ServeOptions extends StoreThreadOptions {
 /** Opens the store and serves it until told to close. A store that cannot open is reported, never repaired by force. */
 export async function serveStore({ port, path, url, socketPath, ops, seal, follow, clock }: ServeOptions): Promise<void> {
   const send = (message: FromStoreThread) => port.postMessage(message);
-  const credentials = new Map<string, string>();
+  const admitted = new Map<string, { readonly credential: string; readonly workspaceId: string }>();
   const workers = new Map<string, Socket>();
   let aheadMs = 0;
   let engine: Engine & { readonly tell?: (hint: Hint) => void };
@@ -74,18 +75,22 @@ export async function serveStore({ port, path, url, socketPath, ops, seal, follo
 
   const server = createServer((socket) => {
     let workerId: string | undefined;
+    let workspaceId = '';
     const onLine = (line: string) => {
       if (workerId === undefined) {
         const hello = JSON.parse(line) as WorkerHello; // only our own workers reach this socket, and a wrong credential ends it
-        const expected = credentials.get(hello.workerId);
-        if (expected === undefined || !secretsEqual(expected, hello.credential)) return void socket.destroy();
+        const known = admitted.get(hello.workerId);
+        if (!known || !secretsEqual(known.credential, hello.credential)) return void socket.destroy();
+        ({ workspaceId } = known);
         workerId = hello.workerId;
         workers.set(workerId, socket);
         writeLine(socket, { aheadMs });
         return writeLine(socket, { wake: true });
       }
       const { id, op, args } = JSON.parse(line) as StoreRequest;
-      engine.submit({ op, args, fromWorker: true, answer: (answer) => writeLine(socket, { reply: { id, answer } }) });
+      const answer = (value: StoreReply['answer']) => writeLine(socket, { reply: { id, answer: value } });
+      if (isOfAnother(args, workspaceId)) return answer(failed(fault('store.op_forbidden', { op })));
+      engine.submit({ op, args, fromWorker: true, answer });
     };
     const split = createLineSplitter(onLine, MAX_LINE);
     socket.on('data', (chunk) => {
@@ -114,9 +119,9 @@ export async function serveStore({ port, path, url, socketPath, ops, seal, follo
   port.on('message', (message: ToStoreThread) => {
     if (message.kind === 'calls') {
       for (const { id, op, args } of message.calls) engine.submit({ op, args, fromWorker: false, answer: (answer) => reply(id, answer) });
-    } else if (message.kind === 'admit') credentials.set(message.workerId, message.credential);
+    } else if (message.kind === 'admit') admitted.set(message.workerId, message);
     else if (message.kind === 'dismiss') {
-      credentials.delete(message.workerId);
+      admitted.delete(message.workerId);
       workers.get(message.workerId)?.destroy();
     } else if (message.kind === 'tell') engine.tell?.(message.hint);
     else void close();
@@ -128,6 +133,12 @@ export async function serveStore({ port, path, url, socketPath, ops, seal, follo
     chmodSync(socketPath, 0o600);
     send({ kind: 'ready' });
   });
+}
+
+/** Whether a worker asks for a workspace that it was not started for. */
+function isOfAnother(args: unknown, workspaceId: string): boolean {
+  const asked = (args as { workspaceId?: unknown } | null | undefined)?.workspaceId;
+  return asked !== undefined && asked !== workspaceId;
 }
 
 function writeLine(socket: Socket, line: ToWorkerLine): void {

@@ -17,7 +17,7 @@ export interface StoreReply {
 /** To the store thread over its port. Requests of one turn of the event loop travel together. */
 export type ToStoreThread =
   | { readonly kind: 'calls'; readonly calls: readonly StoreRequest[] }
-  | { readonly kind: 'admit'; readonly workerId: string; readonly credential: string }
+  | { readonly kind: 'admit'; readonly workerId: string; readonly credential: string; readonly workspaceId: string }
   | { readonly kind: 'dismiss'; readonly workerId: string }
   | { readonly kind: 'tell'; readonly hint: Hint }
   | { readonly kind: 'close' };

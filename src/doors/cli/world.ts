@@ -70,6 +70,8 @@ export interface CliWorld {
 export interface Profile {
   readonly dev?: boolean;
   readonly profile?: string;
+  /** A further workspace of the gateway, instead of the owner's. */
+  readonly workspace?: string;
 }
 
 export interface GatewayFacts {

@@ -19,7 +19,7 @@ const insertDevice = statement<{ id: string; workspaceId: string; publicKey: str
   db
     .insertInto('device')
     .values({ id: p.id, workspace_id: p.workspaceId, public_key: p.publicKey, about: p.about, created_at: p.now, approved_at: p.now })
-    .onConflict((clash) => clash.column('id').doUpdateSet({ about: p.about, approved_at: p.now })),
+    .onConflict((clash) => clash.columns(['workspace_id', 'id']).doUpdateSet({ about: p.about, approved_at: p.now })),
 );
 const tokenOf = statement<DeviceRole>()((db, p) =>
   db.selectFrom('device_token').selectAll().where('workspace_id', '=', p.workspaceId).where('device_id', '=', p.deviceId).where('role', '=', p.role),
@@ -39,7 +39,7 @@ const upsertToken = statement<DeviceRole & { generation: number; scopes: string;
       revoked_at: null,
     })
     .onConflict((clash) =>
-      clash.columns(['device_id', 'role']).doUpdateSet({ scopes: p.scopes, generation: p.generation, rotated_at: p.now, revoked_at: null }),
+      clash.columns(['workspace_id', 'device_id', 'role']).doUpdateSet({ scopes: p.scopes, generation: p.generation, rotated_at: p.now, revoked_at: null }),
     ),
 );
 

@@ -9,7 +9,7 @@ const upsertRefusal = statement<{ credential: string; model: string; workspaceId
   db
     .insertInto('refusal')
     .values({ credential: p.credential, model: p.model, workspace_id: p.workspaceId, reason: p.reason, until: p.until })
-    .onConflict((clash) => clash.columns(['credential', 'model']).doUpdateSet({ reason: p.reason, until: p.until })),
+    .onConflict((clash) => clash.columns(['workspace_id', 'credential', 'model']).doUpdateSet({ reason: p.reason, until: p.until })),
 );
 
 export interface Refusal {

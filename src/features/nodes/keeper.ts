@@ -5,7 +5,7 @@ import type { Clock } from '../../kit/clock.ts';
 import type { Log } from '../../kit/log.ts';
 import { startLoop } from '../../kit/loop.ts';
 import type { Store } from '../../ports/store.ts';
-import { keepNode } from './ops.ts';
+import { keepNode, type Lease } from './ops.ts';
 
 interface KeeperOptions {
   readonly workspaceId: string;
@@ -13,7 +13,7 @@ interface KeeperOptions {
   /** Where clients reach it, once they do. */
   readonly url?: string;
   /** Names of what one node of all does at a time. */
-  readonly leases: readonly string[];
+  readonly leases: readonly Lease[];
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
@@ -27,7 +27,7 @@ interface KeeperOptions {
 const TRUST_MS = 4500;
 
 export interface Keeper {
-  readonly holds: (name: string) => boolean;
+  readonly holds: (workspaceId: string, name: string) => boolean;
   readonly stop: () => Promise<void>;
 }
 
@@ -35,12 +35,12 @@ export interface Keeper {
 export const ALONE: Keeper = { holds: () => true, stop: async () => undefined };
 
 export function startKeeper({ workspaceId, nodeId, url, leases, store, clock, log, onTaken, onGivenUp }: KeeperOptions): Keeper {
-  let held: readonly string[] = [];
+  let held: readonly Lease[] = [];
   let confirmedAt = Number.NEGATIVE_INFINITY;
   const run = async (): Promise<undefined> => {
     const askedAt = clock.elapsed();
     const kept = await store.call(keepNode, { workspaceId, nodeId, url: url ?? null, leases });
-    const fresh = kept.leases.filter((name) => !held.includes(name));
+    const fresh = kept.leases.filter((lease) => !has(held, lease));
     held = kept.leases;
     confirmedAt = askedAt;
     for (const { nodeId: id, host, requeued } of kept.givenUp)
@@ -55,7 +55,11 @@ export function startKeeper({ workspaceId, nodeId, url, leases, store, clock, lo
   };
   const loop = startLoop({ name: 'keep', everyMs: KEEP_EVERY_MS, run, clock, log });
   return {
-    holds: (name) => held.includes(name) && clock.elapsed() - confirmedAt < TRUST_MS,
+    holds: (ofWorkspace, name) => has(held, { workspaceId: ofWorkspace, name }) && clock.elapsed() - confirmedAt < TRUST_MS,
     stop: loop.stop,
   };
+}
+
+function has(leases: readonly Lease[], { workspaceId, name }: Lease): boolean {
+  return leases.some((lease) => lease.workspaceId === workspaceId && lease.name === name);
 }

@@ -124,11 +124,17 @@ export const endNode = txOp('nodes.end', function* (tx, args: { workspaceId: str
   yield* tell(tx, args.workspaceId, args.nodeId, { kind: 'gateway.stopped', pid: args.pid });
 });
 
+/** What one node of all does at a time, for a workspace. */
+export interface Lease {
+  readonly workspaceId: string;
+  readonly name: string;
+}
+
 export interface Kept {
   /** Others gave this node up for dead: its runs go on elsewhere, and its workers are to be replaced. */
   readonly wasGivenUp: boolean;
   /** The leases it holds until the next call, of those it asked for. */
-  readonly leases: readonly string[];
+  readonly leases: readonly Lease[];
   /** Nodes that are given up for dead now, and how many runs go on elsewhere. */
   readonly givenUp: readonly { readonly nodeId: string; readonly host: string; readonly requeued: number }[];
 }
@@ -136,7 +142,7 @@ export interface Kept {
 /** Called every second or two: this node lives. Takes the leases that are free, and gives up nodes that were silent too long. */
 export const keepNode = txOp(
   'nodes.keep',
-  function* (tx, args: { workspaceId: string; nodeId: string; url: string | null; leases: readonly string[] }): OpSteps<Kept> {
+  function* (tx, args: { workspaceId: string; nodeId: string; url: string | null; leases: readonly Lease[] }): OpSteps<Kept> {
     const until = tx.now + NODE_LEASE_MS;
     const alive = yield* tx.one(prolong, { id: args.nodeId, until, url: args.url });
     if (!alive) {
@@ -147,10 +153,10 @@ export const keepNode = txOp(
     for (const silent of yield* tx.all(overdueNodes, { now: tx.now })) {
       givenUp.push({ nodeId: silent.id, host: silent.host, requeued: yield* endLife(tx, silent) });
     }
-    const leases: string[] = [];
-    for (const name of args.leases) {
-      const held = yield* tx.one(takeLease, { name, workspaceId: args.workspaceId, owner: args.nodeId, until, now: tx.now });
-      if (held) leases.push(name);
+    const leases: Lease[] = [];
+    for (const lease of args.leases) {
+      const held = yield* tx.one(takeLease, { ...lease, owner: args.nodeId, until, now: tx.now });
+      if (held) leases.push(lease);
     }
     return { wasGivenUp: alive === undefined, leases, givenUp };
   },
@@ -182,7 +188,7 @@ export interface ClusterView {
   /** Number of the newest event. */
   readonly head: number;
   readonly nodes: readonly NodeView[];
-  readonly leases: readonly { readonly name: string; readonly owner: string; readonly fence: number; readonly forMs: number }[];
+  readonly leases: readonly { readonly workspaceId: string; readonly name: string; readonly owner: string; readonly fence: number; readonly forMs: number }[];
 }
 
 const RECENTLY_MS = 3_600_000;
@@ -200,7 +206,11 @@ export const viewCluster = readOp('nodes.view', function* (tx, _: Record<never, 
       silentMs: Math.max(0, tx.now - (node.lease_until - NODE_LEASE_MS)),
       workers: workers.get(node.id) ?? 0,
     })),
-    leases: (yield* tx.all(allLeases, {})).map((row) => ({ ...pick(row, 'name', 'owner', 'fence'), forMs: row.lease_until - tx.now })),
+    leases: (yield* tx.all(allLeases, {})).map((row) => ({
+      ...pick(row, 'name', 'owner', 'fence'),
+      workspaceId: row.workspace_id,
+      forMs: row.lease_until - tx.now,
+    })),
   };
 });
 

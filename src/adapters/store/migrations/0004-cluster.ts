@@ -23,6 +23,25 @@ export const cluster = {
     `INSERT INTO process_new SELECT worker_id, pid, pid_started, workspace_id, run_id, started_at FROM process`,
     `DROP TABLE process`,
     `ALTER TABLE process_new RENAME TO process`,
+    // The same device, and the same credential, may be known in several workspaces.
+    `CREATE TABLE device_new (
+      id TEXT NOT NULL, workspace_id TEXT NOT NULL, public_key TEXT NOT NULL, about TEXT NOT NULL, created_at BIGINT NOT NULL,
+      approved_at BIGINT NOT NULL, PRIMARY KEY (workspace_id, id))`,
+    `INSERT INTO device_new SELECT id, workspace_id, public_key, about, created_at, approved_at FROM device`,
+    `DROP TABLE device`,
+    `ALTER TABLE device_new RENAME TO device`,
+    `CREATE TABLE device_token_new (
+      device_id TEXT NOT NULL, role TEXT NOT NULL, workspace_id TEXT NOT NULL, generation BIGINT NOT NULL, scopes TEXT NOT NULL,
+      created_at BIGINT NOT NULL, rotated_at BIGINT, last_used_at BIGINT, revoked_at BIGINT, PRIMARY KEY (workspace_id, device_id, role))`,
+    `INSERT INTO device_token_new SELECT device_id, role, workspace_id, generation, scopes, created_at, rotated_at, last_used_at, revoked_at FROM device_token`,
+    `DROP TABLE device_token`,
+    `ALTER TABLE device_token_new RENAME TO device_token`,
+    `CREATE TABLE refusal_new (
+      credential TEXT NOT NULL, model TEXT NOT NULL, workspace_id TEXT NOT NULL, reason TEXT NOT NULL, until BIGINT NOT NULL,
+      PRIMARY KEY (workspace_id, credential, model))`,
+    `INSERT INTO refusal_new SELECT credential, model, workspace_id, reason, until FROM refusal`,
+    `DROP TABLE refusal`,
+    `ALTER TABLE refusal_new RENAME TO refusal`,
     `CREATE TABLE lease (
       name TEXT NOT NULL, workspace_id TEXT NOT NULL, owner TEXT NOT NULL, fence BIGINT NOT NULL, lease_until BIGINT NOT NULL,
       PRIMARY KEY (workspace_id, name))`,
