@@ -95,8 +95,8 @@ export async function startDistantWorker({ environment, url, name, workspaces }:
   const { leftovers } = await store.call(beginNode, birth);
   leftovers.forEach(killLeftover);
 
-  const send = (frame: WorkerToGateway) => {
-    if (frame.kind === 'delta' || frame.kind === 'tool') engine.tell({ frame });
+  const sendFrom = (workspaceId: string) => (frame: WorkerToGateway) => {
+    if (frame.kind === 'delta' || frame.kind === 'tool') engine.tell({ workspaceId, frame });
   };
   const settingsOf = (workspaceId: string, workerId: string, config: Config): WorkerSettings => ({
     workspaceId,
@@ -112,7 +112,7 @@ export async function startDistantWorker({ environment, url, name, workspaces }:
   for (const [workspaceId, config] of configs) {
     const workerId = newId('worker', clock.now());
     await store.call(beginWorker, { ...self, workspaceId, nodeId, workerId });
-    running.set(workspaceId, await startWorker({ settings: settingsOf(workspaceId, workerId, config), store, clock, send }));
+    running.set(workspaceId, await startWorker({ settings: settingsOf(workspaceId, workerId, config), store, clock, send: sendFrom(workspaceId) }));
   }
   const log = openDailyLog({ dir: join(stateDir, 'logs'), level: 'info', retentionDays: 14, scrub: createScrub(secrets, []), clock });
   const reconfigure = async () => {
