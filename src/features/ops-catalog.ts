@@ -15,7 +15,7 @@ import { finishRun, reapRuns, recordStep, recordSummary, releaseRun, renewLeases
 import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitMessage, submitNested, submitRun } from './runs/ops.ts';
 import { getSession, getSessionById, listSessions, readEntries, readLatestEntries, searchEntries, sessionGist } from './sessions/ops.ts';
 import { pendingSystemEvents } from './sessions/system-events.ts';
-import { getSetting, publishConfig, putSetting } from './settings/ops.ts';
+import { getSetting, publishFiles, putSetting } from './settings/ops.ts';
 import { cancelSpawn, childrenOf, getSpawn, listSpawns, requestSpawn, tidySessions } from './spawns/ops.ts';
 import { fundBudget, spendingSince } from './usage/ops.ts';
 import { explain } from './why/ops.ts';
@@ -92,7 +92,7 @@ export const ops: readonly AnyOp[] = [
   sessionGist,
   getSetting,
   putSetting,
-  publishConfig,
+  publishFiles,
   fundBudget,
   spendingSince,
   explain,

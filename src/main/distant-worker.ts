@@ -1,5 +1,6 @@
 // A worker on a machine of its own: reaches the store itself, takes runs of the workspaces it was given, streams through the store to gateways.
 
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { storeOver } from '../adapters/store/engine.ts';
@@ -13,19 +14,24 @@ import { followEvents, sealEvents } from '../features/events/ops.ts';
 import { startKeeper } from '../features/nodes/keeper.ts';
 import { beginNode, endNode } from '../features/nodes/ops.ts';
 import { ops } from '../features/ops-catalog.ts';
-import { getSetting } from '../features/settings/ops.ts';
+import { getSetting, type Published } from '../features/settings/ops.ts';
 import { beginWorker, endWorker } from '../features/workers/ops.ts';
 import { createStoreClock, systemClock } from '../kit/clock.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
 import { newId } from '../kit/id.ts';
 import { openDailyLog } from '../kit/log.ts';
+import { type Loop, startLoop } from '../kit/loop.ts';
 import { killLeftover, startTimeOf } from '../kit/process-ref.ts';
 import { createScrub } from '../kit/scrub.ts';
+import { writeWhole } from '../kit/write-whole.ts';
 import type { Store } from '../ports/store.ts';
 import { type Environment, providerKeysIn } from './environment.ts';
 import { CannotRun, guarded, homeOf, hostOf, prepareState } from './state.ts';
 import { VERSION } from './version.ts';
 import { type RunningWorker, startWorker } from './worker-body.ts';
+
+/** Hints may get lost. */
+const READ_EVERY_MS = 10_000;
 
 export interface DistantWorkerOptions {
   readonly environment: Environment;
@@ -52,6 +58,9 @@ export async function startDistantWorker({ environment, url, name, workspaces }:
   const password = new URL(url).password;
   const secrets = [...Object.values(providerKeys), ...(password === '' ? [] : [password, decodeURIComponent(password)])];
   const running = new Map<string, RunningWorker>();
+  let reading: Loop | undefined;
+  /** What the worker keeps of a workspace: permissions, attachments. */
+  const homes = (workspaceId: string) => join(stateDir, 'workspaces', workspaceId);
 
   const onCommitted = (events: readonly SealedEvent[]) => {
     for (const { workspaceId, stream, body } of events) {
@@ -61,7 +70,7 @@ export async function startDistantWorker({ environment, url, name, workspaces }:
     }
   };
   const onHint = (hint: Readonly<Record<string, unknown>>) => {
-    if (hint['config'] !== undefined) void reconfigure();
+    if (hint['published'] !== undefined) reading?.poke();
   };
   const engine = await openPostgres({
     url,
@@ -77,7 +86,7 @@ export async function startDistantWorker({ environment, url, name, workspaces }:
   });
   const store = storeOver(engine);
   const configs = new Map<string, Config>();
-  for (const id of Object.keys(workspaces)) configs.set(id, await configOf(store, id));
+  for (const id of Object.keys(workspaces)) configs.set(id, await readPublished(store, id, homes(id)));
 
   const [first = ''] = Object.keys(workspaces);
   const nodeId = newId('node', clock.now());
@@ -101,8 +110,8 @@ export async function startDistantWorker({ environment, url, name, workspaces }:
   const settingsOf = (workspaceId: string, workerId: string, config: Config): WorkerSettings => ({
     workspaceId,
     workerId,
-    stateDir,
-    forbidden: [],
+    stateDir: homes(workspaceId),
+    forbidden: [stateDir],
     config: placedAt(config, workspaces[workspaceId] ?? ''),
     secrets,
     providerKeys,
@@ -115,15 +124,15 @@ export async function startDistantWorker({ environment, url, name, workspaces }:
     running.set(workspaceId, await startWorker({ settings: settingsOf(workspaceId, workerId, config), store, clock, send: sendFrom(workspaceId) }));
   }
   const log = openDailyLog({ dir: join(stateDir, 'logs'), level: 'info', retentionDays: 14, scrub: createScrub(secrets, []), clock });
-  const reconfigure = async () => {
-    for (const [workspaceId, worker] of running) {
-      try {
-        worker.reconfigure(settingsOf(workspaceId, worker.workerId, await configOf(store, workspaceId)));
-      } catch (error) {
-        log.warn({ error: messageOf(error) }, 'another configuration could not be read; runs go on with the one of before');
-      }
+  const reread = async (): Promise<undefined> => {
+    for (const [id, worker] of running) {
+      const config = await readPublished(store, id, homes(id));
+      if (JSON.stringify(config) === JSON.stringify(configs.get(id))) continue;
+      configs.set(id, config);
+      worker.reconfigure(settingsOf(id, worker.workerId, config));
     }
   };
+  reading = startLoop({ name: 'published', everyMs: READ_EVERY_MS, run: reread, clock, log });
   const keeper = startKeeper({ workspaceId: first, nodeId, leases: [], store, clock, log, onGivenUp: () => undefined });
   log.info({ node: nodeId, database: hostOf(url), workspaces: Object.keys(workspaces) }, 'worker ready');
 
@@ -133,7 +142,7 @@ export async function startDistantWorker({ environment, url, name, workspaces }:
     stop: async () => {
       const all = [...running.values()];
       await Promise.all(all.map(({ runner, drainMs }) => runner.drain(drainMs)));
-      await keeper.stop();
+      await Promise.all([keeper.stop(), reading?.stop()]);
       for (const { workerId } of all) await store.call(endWorker, { workerId, end: 'drained' });
       await store.call(endNode, { workspaceId: first, nodeId, pid: process.pid });
       await store.close();
@@ -155,10 +164,16 @@ function takeName(path: string, name: string): void {
   }
 }
 
-async function configOf(store: Store, workspaceId: string): Promise<Config> {
-  const config = (await store.call(getSetting, { workspaceId, name: 'config' })) as Config | null; // published by a gateway
-  if (config === null) throw new CannotRun(`no gateway has served the workspace "${workspaceId}" on this database yet: start one first, and check the id`);
-  return config;
+/** The configuration, and the owner's standing permissions put where commands look for them. */
+async function readPublished(store: Store, workspaceId: string, folder: string): Promise<Config> {
+  const published = (await store.call(getSetting, { workspaceId, name: 'published' })) as Published | null; // by a gateway
+  if (published === null) throw new CannotRun(`no gateway has served the workspace "${workspaceId}" on this database yet: start one first, and check the id`);
+  guarded('keep the standing permissions', () => {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const path = join(folder, 'exec-approvals.json');
+    if (!existsSync(path) || readFileSync(path, 'utf8') !== published.execApprovals) writeWhole(path, published.execApprovals);
+  });
+  return published.config;
 }
 
 /** The configuration with the default agents' files where they are on this machine. */

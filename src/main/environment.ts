@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 interface Profile {
   readonly dev?: boolean;
   readonly profile?: string;
-  readonly workspace?: string | undefined;
+  readonly inWorkspace?: string | undefined;
 }
 
 export interface Environment {
@@ -28,7 +28,7 @@ export function readEnvironment(flags: Profile = {}): Environment {
   const profile = flags.dev ? 'dev' : (flags.profile ?? env['CLAWDBOT_PROFILE']);
   const usual = join(home, profile && profile !== 'default' ? `.clawdbot-${profile}` : '.clawdbot');
   const stateDir = resolve(expandHome(env['CLAWDBOT_STATE_DIR'] || usual, home));
-  if (flags.workspace !== undefined) return insideOf(readEnvironment({ ...flags, workspace: undefined }), flags.workspace, undefined);
+  if (flags.inWorkspace !== undefined) return insideOf(readEnvironment({ ...flags, inWorkspace: undefined }), flags.inWorkspace, undefined);
   const port = Number(env['CLAWDBOT_GATEWAY_PORT'] ?? (flags.dev ? 19_001 : Number.NaN));
   return {
     home,

@@ -19,6 +19,7 @@ import { createPresence } from '../doors/protocol3/presence.ts';
 import { standIns } from '../doors/protocol3/stand-ins.ts';
 import { createRpc } from '../doors/rpc.ts';
 import { createWsDoor } from '../doors/ws.ts';
+import { readExecApprovals } from '../features/approvals/exec-file.ts';
 import { methods } from '../features/catalog.ts';
 import { startTicker } from '../features/cron/ticker.ts';
 import { getDeviceGrant } from '../features/devices/ops.ts';
@@ -27,14 +28,14 @@ import { startPacemaker } from '../features/heartbeats/pacemaker.ts';
 import type { Keeper } from '../features/nodes/keeper.ts';
 import { laneLoads, setLanes } from '../features/runs/ops.ts';
 import { startReaper } from '../features/runs/reaper.ts';
-import { publishConfig } from '../features/settings/ops.ts';
+import { publishFiles } from '../features/settings/ops.ts';
 import { startTidying } from '../features/spawns/tidy.ts';
 import { beginWorker, endWorker } from '../features/workers/ops.ts';
 import type { Clock } from '../kit/clock.ts';
 import { messageOf } from '../kit/fault.ts';
 import { secretsEqual } from '../kit/id.ts';
 import { type DailyLog, openDailyLog } from '../kit/log.ts';
-import type { Loop } from '../kit/loop.ts';
+import { type Loop, startLoop } from '../kit/loop.ts';
 import { createMetrics } from '../kit/metrics.ts';
 import { killLeftover } from '../kit/process-ref.ts';
 import { watchFile } from '../kit/watch-file.ts';
@@ -51,6 +52,8 @@ import { VERSION } from './version.ts';
 import { startWorkerPool } from './worker-pool.ts';
 
 const EXPEL_AFTER_MS = 20;
+/** The owner may edit files by hand. */
+const PUBLISH_EVERY_MS = 5000;
 /** What only one node does at a time, for each workspace. */
 export const LEASES = ['ticker', 'heartbeats', 'tidy'] as const;
 
@@ -100,6 +103,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
   // Events may come before these stand.
   let ticker: Loop | undefined;
   let cronDoor: CronDoor | undefined;
+  let publishing: Loop | undefined;
   let cursor = 0;
   const ready = { worker: live.config().gateway.workers === 0, stopping: false };
 
@@ -214,13 +218,16 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
   });
 
   const applyLanes = (config: Config) => store.call(setLanes, { workspaceId, slots: laneLimits(config), longestQueue: config.lanes.longestQueue });
-  /** Workers on other machines read it from the store. */
-  const publish = ({ config }: LoadedConfig) => {
-    if (!isShared) return;
-    store.call(publishConfig, { workspaceId, value: withoutCredentials(config) }).then(
-      () => store.tell({ workspaceId, config: true }),
-      (error: unknown) => log.warn({ error: messageOf(error) }, 'the configuration could not be published for distant workers'),
-    );
+  let published = '';
+  /** Workers on other machines read from the store what stands in the files here. */
+  const publish = async (): Promise<undefined> => {
+    const { socket: _secret, ...approvals } = readExecApprovals(stateDir).file;
+    const value = { config: withoutCredentials(live.config()), execApprovals: JSON.stringify(approvals) };
+    const text = JSON.stringify(value);
+    if (text === published) return;
+    await store.call(publishFiles, { workspaceId, value });
+    published = text;
+    store.tell({ workspaceId, published: true });
   };
   const onConfig = (now: LoadedConfig, before: LoadedConfig, changed: readonly string[]) => {
     log.setLevel(now.config.logging.level);
@@ -230,7 +237,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
       log.error({ error: messageOf(error) }, 'the limits of the lanes could not be changed; they change with the next start'),
     );
     pool.reconfigure();
-    publish(now);
+    publishing?.poke();
     health.dirty();
     if (JSON.stringify(before.config.gateway.auth) !== JSON.stringify(now.config.gateway.auth))
       setTimeout(() => ws.expel(({ bySharedSecret }) => bySharedSecret === true, 'gateway credentials changed'), EXPEL_AFTER_MS); // the one who asked gets an answer first
@@ -277,12 +284,12 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
       const pacemaker = startPacemaker({ ...loops, isMine: isMine('heartbeats'), readFile: readHeartbeat });
       const tidying = startTidying({ ...loops, isMine: isMine('tidy') });
       const reaper = startReaper({ workspaceId, store, clock, log, onHung: pool.kill });
-      publish(live.current());
+      if (isShared) publishing = startLoop({ name: 'publish', everyMs: PUBLISH_EVERY_MS, run: publish, clock, log });
       live.follow(onConfig, (rejected) => reportConfig(log, rejected));
       const watch = watchFile({ path: environment.configPath, look: () => void live.file.refresh() });
       endLoops = async () => {
         watch.close();
-        await Promise.all([ticker?.stop(), cronDoor?.stop(), pacemaker.stop(), tidying.stop(), reaper.stop()]);
+        await Promise.all([ticker?.stop(), cronDoor?.stop(), publishing?.stop(), pacemaker.stop(), tidying.stop(), reaper.stop()]);
       };
     },
     /** Lets clients go and takes nothing new, gives runs their time to end. */

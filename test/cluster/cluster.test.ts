@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it, type TestContext } from 'node:test';
 import type { ScenarioFile } from '../../src/adapters/models/simulator/scenario.ts';
@@ -142,6 +143,10 @@ describe('several gateways on one store', { skip: server === undefined && 'no Po
     assert.ok(client.events.some(({ event, payload }) => event === 'agent' && payload.stream === 'tool'));
     const { cluster } = await ask(client, 'cluster.status', {});
     assert.ok(cluster.nodes.some(({ kind, workers }: { kind: string; workers: number }) => kind === 'worker' && workers === 1));
+    writeFileSync(join(a.installation.stateDir, 'exec-approvals.json'), JSON.stringify({ version: 1, defaults: { security: 'deny' } }));
+    const isRefused = async () =>
+      JSON.stringify(await order(client, { message: 'where', sessionKey: 'main', idempotencyKey: randomUUID() })).includes('lets this agent run no commands');
+    await until("the gateway's standing permissions hold for it", isRefused, 20_000);
     const gone = new Promise((resolve) => worker.once('exit', resolve));
     worker.kill('SIGTERM');
     assert.equal(await gone, 0);

@@ -77,7 +77,7 @@ it('each has its own files, configuration, jobs, log and secrets; the port is th
   );
   assert.deepEqual(jobs, [0, 1]);
   await assert.rejects(enter('neither-of-the-two-tokens-that-there-are'), /token mismatch/);
-  const cli = await installation.cli(['--workspace', 'acme', 'cron', 'list', '--json']);
+  const cli = await installation.cli(['--in-workspace', 'acme', 'cron', 'list', '--json']);
   assert.equal(cli.code, 0, cli.stderr);
   assert.equal(JSON.parse(cli.stdout).jobs[0].name, 'nightly');
 });

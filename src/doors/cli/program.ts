@@ -31,7 +31,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
     .version(world.version, '-V, --version')
     .option('--dev', 'use the development state (~/.clawdbot-dev, port 19001)')
     .option('--profile <name>', 'use the state of a named profile (~/.clawdbot-<name>)')
-    .option('--workspace <id>', 'speak with a further workspace of the gateway (~/.clawdbot/workspaces/<id>)')
+    .option('--in-workspace <id>', 'speak with a further workspace of the gateway (~/.clawdbot/workspaces/<id>)')
     .option('--no-color', 'no colours')
     .configureOutput({ writeOut: world.out, writeErr: world.err })
     .exitOverride();

@@ -71,7 +71,7 @@ export interface Profile {
   readonly dev?: boolean;
   readonly profile?: string;
   /** A further workspace of the gateway, instead of the owner's. */
-  readonly workspace?: string;
+  readonly inWorkspace?: string;
 }
 
 export interface GatewayFacts {

@@ -1,9 +1,10 @@
 // Small durable facts by name that no table of their own holds: heartbeats on or off, wake words, talk mode.
 
+import type { Config } from '../../domain/config.ts';
 import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import { appendEvent } from '../events/ops.ts';
 
-export type SettingName = 'heartbeats' | 'voicewake' | 'talk' | 'speech' | 'config' | `heartbeat:${string}`;
+export type SettingName = 'heartbeats' | 'voicewake' | 'talk' | 'speech' | 'published' | `heartbeat:${string}`;
 
 interface Named {
   readonly workspaceId: string;
@@ -39,9 +40,17 @@ export const putSetting = txOp('settings.put', function* (tx, setting: NewValue)
   yield* writeSetting(tx, setting);
 });
 
-/** The configuration for workers elsewhere, without credentials. Not an event: clients ask their gateway. */
-export const publishConfig = txOp('settings.publishConfig', function* (tx, { workspaceId, value }: { workspaceId: string; value: unknown }): OpSteps<void> {
-  yield* tx.run(upsertSetting, { workspaceId, name: 'config', value: JSON.stringify(value), now: tx.now });
+/** What workers elsewhere must know of a gateway's files. */
+export interface Published {
+  /** Without credentials. */
+  readonly config: Config;
+  /** The owner's standing permissions for commands, as their file holds them. */
+  readonly execApprovals: string;
+}
+
+/** Not an event: clients ask their gateway. */
+export const publishFiles = txOp('settings.publish', function* (tx, { workspaceId, value }: { workspaceId: string; value: Published }): OpSteps<void> {
+  yield* tx.run(upsertSetting, { workspaceId, name: 'published', value: JSON.stringify(value), now: tx.now });
 });
 
 /** The same, as a part of another op. */
