@@ -26,7 +26,7 @@ import { createScrub } from '../kit/scrub.ts';
 import { writeWhole } from '../kit/write-whole.ts';
 import type { Store } from '../ports/store.ts';
 import { type Environment, providerKeysIn } from './environment.ts';
-import { CannotRun, guarded, homeOf, hostOf, prepareState } from './state.ts';
+import { CannotRun, databaseProblem, guarded, homeOf, hostOf, prepareState } from './state.ts';
 import { VERSION } from './version.ts';
 import { type RunningWorker, startWorker } from './worker-body.ts';
 
@@ -82,7 +82,7 @@ export async function startDistantWorker({ environment, url, name, workspaces }:
     onHint,
     onClock: clock.setAhead,
   }).catch((error: unknown) => {
-    throw new CannotRun(`the database ${hostOf(url)} cannot be used: ${messageOf(error)}`);
+    throw databaseProblem(url, error);
   });
   const store = storeOver(engine);
   const configs = new Map<string, Config>();

@@ -15,6 +15,9 @@ const MAX_SOCKET_PATH = 100;
 /** The gateway cannot run here as things are: exit code 78, so that a service manager does not start it again and again. */
 export class CannotRun extends Error {}
 
+/** The same, but it may be different in a moment: exit code 1, and a service manager tries again. */
+export class CannotRunYet extends CannotRun {}
+
 /** Makes the state folder, private to its owner. */
 export function prepareState(stateDir: string): void {
   guarded('use the state folder', () => {
@@ -54,7 +57,7 @@ export async function openStore(
     return { store: await connectToThread(thread, hints, onTimed), socketPath };
   } catch (error) {
     await thread.terminate();
-    if (url !== undefined && errorCode(error) !== 'LOCKED') throw new CannotRun(databaseProblem(url, messageOf(error)));
+    if (url !== undefined && errorCode(error) !== 'LOCKED') throw databaseProblem(url, error);
     throw new CannotRun(storeProblem(errorCode(error), path, messageOf(error)));
   }
 }
@@ -70,8 +73,10 @@ function storeProblem(code: string, path: string, message: string): string {
   return `the store ${path} cannot be opened: ${message}`;
 }
 
-function databaseProblem(url: string, message: string): string {
-  return `the database ${hostOf(url)} cannot be used: ${message}. Is it running, and does store.url name it and its user?`;
+/** Credentials and the database's name do not mend themselves; everything else may. */
+export function databaseProblem(url: string, error: unknown): CannotRun {
+  const text = `the database ${hostOf(url)} cannot be used: ${messageOf(error)}. Is it running, and does the address name it and its user?`;
+  return /^(28|3D|42501)/.test(errorCode(error)) || /schema/.test(messageOf(error)) ? new CannotRun(text) : new CannotRunYet(text);
 }
 
 /** Where a database is, without who asks. */

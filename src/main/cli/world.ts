@@ -93,7 +93,7 @@ function runningGateway({ stateDir }: Environment) {
 }
 
 const runGateway: CliWorld['runGateway'] = async (profile, { onReady, ...options }) => {
-  const [{ CannotRun }, { startGateway }] = await Promise.all([import('../state.ts'), import('../gateway.ts')]);
+  const [{ CannotRun, CannotRunYet }, { startGateway }] = await Promise.all([import('../state.ts'), import('../gateway.ts')]);
   const environment = readEnvironment(profile);
   try {
     const gateway = await startGateway({ environment, ...options });
@@ -110,12 +110,12 @@ const runGateway: CliWorld['runGateway'] = async (profile, { onReady, ...options
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
     process.stderr.write(`The gateway cannot run: ${messageOf(error)}\n`);
-    return CANNOT_RUN;
+    return error instanceof CannotRunYet ? 1 : CANNOT_RUN;
   }
 };
 
 const runWorker: CliWorld['runWorker'] = async (profile, { onReady, ...options }) => {
-  const [{ CannotRun }, { startDistantWorker }] = await Promise.all([import('../state.ts'), import('../distant-worker.ts')]);
+  const [{ CannotRun, CannotRunYet }, { startDistantWorker }] = await Promise.all([import('../state.ts'), import('../distant-worker.ts')]);
   try {
     const worker = await startDistantWorker({ environment: readEnvironment(profile), ...options });
     onReady({ id: worker.id, logFile: worker.logFile() });
@@ -123,7 +123,7 @@ const runWorker: CliWorld['runWorker'] = async (profile, { onReady, ...options }
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
     process.stderr.write(`The worker cannot run: ${messageOf(error)}\n`);
-    return CANNOT_RUN;
+    return error instanceof CannotRunYet ? 1 : CANNOT_RUN;
   }
 };
 

@@ -10,8 +10,9 @@ export interface Waiting {
   readonly since: number;
 }
 
-/** How long a call waits for a server that is away. */
+/** How long a write waits for a server that is away; and a read, behind which people often wait. */
 export const PATIENCE_MS = 20_000;
+export const READ_PATIENCE_MS = 6000;
 export const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 

@@ -6,7 +6,7 @@ import { messageOf } from '../../../kit/fault.ts';
 import { type Store, txSteps } from '../../../ports/store.ts';
 import { failed, settle } from '../engine.ts';
 import { asFault, type Connection, connect, drive, isPassing } from './connection.ts';
-import { FIRST_PAUSE_MS, nextPause, PATIENCE_MS, type Waiting } from './patience.ts';
+import { FIRST_PAUSE_MS, nextPause, READ_PATIENCE_MS, type Waiting } from './patience.ts';
 
 interface ReadersOptions {
   readonly url: string;
@@ -48,7 +48,7 @@ export function createReaders({ url, clock, now }: ReadersOptions) {
         } catch (error) {
           connection?.close();
           connection = undefined;
-          if (performance.now() - entry.since > PATIENCE_MS) {
+          if (performance.now() - entry.since > READ_PATIENCE_MS) {
             entry.call.answer(failed(isPassing(error, undefined) ? fault('store.unreachable', { reason: messageOf(error) }) : asFault(error)));
             break;
           }
