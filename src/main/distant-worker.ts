@@ -17,7 +17,7 @@ import { ops } from '../features/ops-catalog.ts';
 import { getSetting, type Published } from '../features/settings/ops.ts';
 import { beginWorker, endWorker } from '../features/workers/ops.ts';
 import { createStoreClock, systemClock } from '../kit/clock.ts';
-import { errorCode, messageOf } from '../kit/fault.ts';
+import { errorCode } from '../kit/fault.ts';
 import { newId } from '../kit/id.ts';
 import { openDailyLog } from '../kit/log.ts';
 import { type Loop, startLoop } from '../kit/loop.ts';
