@@ -41,6 +41,8 @@ const NOTE_BATCH = 'INSERT INTO writer (id, workspace_id, batch, at) VALUES ($1,
 const LAST_BATCH = 'SELECT batch FROM writer WHERE id = $1';
 /** Clocks that differ by less are the same clock. */
 const CLOCK_TOLERANCE_MS = 100;
+/** How long a closing engine tries to reach a server that is away. */
+const CLOSING_MS = 3000;
 
 /** Connects and migrates. @throws Error of the server when it cannot be reached, refuses, or holds a newer schema */
 export async function openPostgres({
@@ -64,7 +66,7 @@ export async function openPostgres({
   let working: Promise<void> | undefined;
   let batches = 0;
   let aheadMs = 0;
-  let closed = false;
+  let closedAt: number | undefined;
 
   const openTx = async (connection: Connection): Promise<Tx> => {
     const [row] = await connection.ask(TIME);
@@ -77,12 +79,13 @@ export async function openPostgres({
     return { now, newId: (prefix) => newId(prefix, now), ...txSteps };
   };
 
-  /** A connection, for as long as it takes; whoever loses patience meanwhile is answered. */
+  /** A connection, for as long as it takes; whoever loses patience meanwhile is answered. @throws Fault `store.closed` when none comes while it closes */
   const reach = async (reason: unknown): Promise<Connection> => {
     let cause = reason;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = nextPause(pauseMs)) {
       if (writer && !writer.isLost()) return writer;
       giveUpOn(waiting, cause);
+      if (closedAt !== undefined && performance.now() - closedAt > CLOSING_MS) throw fault('store.closed');
       try {
         writer = await connect({ url, name: 'clawdbot writer' });
         return writer;
@@ -95,7 +98,7 @@ export async function openPostgres({
 
   const giveUpOn = (calls: Waiting[], cause: unknown) => {
     const now = performance.now();
-    const tired = calls.filter(({ since }) => closed || now - since > PATIENCE_MS);
+    const tired = calls.filter(({ since }) => closedAt !== undefined || now - since > PATIENCE_MS);
     for (const entry of tired) {
       calls.splice(calls.indexOf(entry), 1);
       entry.call.answer(failed(fault('store.unreachable', { reason: messageOf(cause) })));
@@ -118,7 +121,8 @@ export async function openPostgres({
       const isRefusal = isFault(error) && !connection.hasFailed();
       if (!isRefusal && (!careful || isPassing(error, connection))) throw error;
       connection.send('ROLLBACK TO SAVEPOINT op');
-      if (!isRefusal) await settle(connection);
+      connection.send('RELEASE SAVEPOINT op');
+      if (!isRefusal || careful) await settle(connection); // what failed was this op's, not the next one's
       return failed(asFault(error));
     }
   };
@@ -141,12 +145,12 @@ export async function openPostgres({
     try {
       await connection.ask('COMMIT');
     } catch (error) {
-      if (!connection.isLost() || !(await wasCommitted(batches, error))) throw error;
+      if (!isPassing(error, connection) || !(await wasCommitted(batches, error))) throw error;
     }
     return { answers, events };
   };
 
-  /** The connection broke before the answer to COMMIT came: the next one knows. */
+  /** No answer to COMMIT came, or the server ended meanwhile: what it noted tells. */
   const wasCommitted = async (batch: number, reason: unknown): Promise<boolean> => {
     for (;;) {
       const connection = await reach(reason);
@@ -169,9 +173,12 @@ export async function openPostgres({
     let pauseMs = 0;
     let careful = false;
     while (waiting.length > 0) {
-      const connection = await reach(reason);
+      const connection = await reach(reason).catch(() => undefined);
+      if (!connection) {
+        for (const { call } of waiting.splice(0)) call.answer(failed(fault('store.closed')));
+        return;
+      }
       const batch = waiting.splice(0, MAX_BATCH);
-      if (batch.length === 0) continue;
       try {
         const { answers, events } = await commit(connection, batch, careful);
         for (const [i, { call }] of batch.entries()) call.answer(answers[i] as Answer); // one answer was pushed per call
@@ -209,7 +216,7 @@ export async function openPostgres({
   const readers = createReaders({ url, clock, now: () => clock.now() + aheadMs });
   return {
     submit: (call) => {
-      if (closed) return call.answer(failed(fault('store.closed')));
+      if (closedAt !== undefined) return call.answer(failed(fault('store.closed')));
       const op = admit(call);
       if (!op) return;
       const entry = { call, op, since: performance.now() };
@@ -219,7 +226,7 @@ export async function openPostgres({
     },
     tell: follower.tell,
     close: async () => {
-      closed = true;
+      closedAt = performance.now();
       while (working) await working;
       await readers.close();
       follower.close();
