@@ -27,6 +27,8 @@ import { LEASES, openWorkspace, prepareWorkspace, type Workspace } from './works
 import { environmentsOf, refuseSharedRoots } from './workspaces.ts';
 
 const LOOP_DELAY_RESOLUTION_MS = 500;
+/** What a stop may take beyond the time that runs have to end. */
+const STOP_MARGIN_MS = 8000;
 
 export interface GatewayOptions {
   readonly environment: Environment;
@@ -171,8 +173,17 @@ export async function startGateway({ environment, port, bind }: GatewayOptions):
     workers: () => opened.flatMap(({ workers }) => workers()),
     stop: async (reason) => {
       for (const workspace of opened) workspace.log.info({ reason }, 'stopping');
+      const late = setTimeout(
+        () => {
+          log.warn({}, 'the stop takes too long, the store may be away: the next start settles what is left');
+          log.flush();
+          process.exit(0);
+        },
+        live.config().gateway.drainSeconds * 1000 + STOP_MARGIN_MS,
+      );
       await keeper.stop();
       await end(reason);
+      clearTimeout(late);
       listening.close();
       for (const workspace of opened) {
         workspace.log.info({}, 'stopped');
