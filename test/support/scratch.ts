@@ -1,4 +1,4 @@
-// Temporary folders that go away with the test.
+// Temporary folders that go away with the process that made them.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,10 +9,25 @@ export interface Cleanup {
   readonly after: (action: () => Promise<void> | void) => void;
 }
 
+const ended: string[] = [];
+
+/** Removed at the very end, since what a test has started may write into it until then. One of a test that never ends stays. */
 export function scratchDir(t: Cleanup): string {
   const dir = mkdtempSync(join(tmpdir(), 'cbt-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  t.after(() => {
+    if (ended.push(dir) === 1) process.on('exit', removeEnded);
+  });
   return dir;
+}
+
+function removeEnded(): void {
+  for (const dir of ended) {
+    try {
+      rmSync(dir, { recursive: true, force: true, maxRetries: 3, retryDelay: 50 });
+    } catch {
+      // a process that outlives its test by a moment: the folder stays among the temporary ones
+    }
+  }
 }
 
 /** Waits until the condition holds. @throws Error after `ms` with what was last seen */
