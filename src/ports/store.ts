@@ -83,6 +83,8 @@ export interface Tx {
   /** The store's time, the same for the whole op. */
   readonly now: number;
   readonly newId: (prefix: string) => string;
+  /** Rises with every call, over all ops of a batch. */
+  readonly nextOrder: () => number;
   readonly one: <P, R>(statement: Statement<P, R>, params: P) => Steps<R | undefined>;
   readonly all: <P, R>(statement: Statement<P, R>, params: P) => Steps<R[]>;
   readonly run: <P, R>(statement: Statement<P, R>, params: P) => Steps<void>;
@@ -131,7 +133,7 @@ export interface StoreHints {
 }
 
 /** Steps of a Tx, the same for every engine. */
-export const txSteps: Omit<Tx, 'now' | 'newId'> = {
+export const txSteps: Omit<Tx, 'now' | 'newId' | 'nextOrder'> = {
   *one(wanted, params) {
     const rows = yield { statement: wanted.compile(), params: params as Record<string, unknown>, rows: true };
     return (rows as unknown[])[0] as never; // the statement's own row type

@@ -173,6 +173,8 @@ export interface EventTable {
   run_key: string | null;
   body: string;
   at: number;
+  /** Its place among the events of its batch. */
+  ord: number;
 }
 
 interface ChainTable {

@@ -34,6 +34,14 @@ export interface EngineOptions {
   readonly onCommitted: (events: readonly SealedEvent[]) => void;
 }
 
+let order = 0;
+
+/** Rises within this process. Only rows of one batch are compared by it. */
+export function nextOrder(): number {
+  order += 1;
+  return order;
+}
+
 /** The values of a statement's parameters. U+0000 is replaced by its picture: PostgreSQL refuses it and some SQLite builds cut the text there. */
 export function valuesOf(names: readonly string[], params: Readonly<Record<string, unknown>>): unknown[] {
   return names.map((name) => {

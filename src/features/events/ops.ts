@@ -24,15 +24,13 @@ const nextSeq = statement<{ name: string; workspaceId: string }>()((db, p) =>
 /** Takes its number from its stream: nobody waits for an answer between the two. */
 const insertEvent = statement<Omit<EventTable, 'seq' | 'sealed_seq' | 'hash'>>()((db, p) =>
   db.insertInto('event').values((row) => ({
-    ...pick(p, 'stream', 'workspace_id', 'actor', 'session_key', 'run_key', 'body', 'at'),
+    ...pick(p, 'stream', 'workspace_id', 'actor', 'session_key', 'run_key', 'body', 'at', 'ord'),
     seq: row.selectFrom('stream').select('stream.seq').where('stream.workspace_id', '=', p.workspace_id).where('stream.name', '=', p.stream),
     sealed_seq: null,
     hash: null,
   })),
 );
-const unsealed = statement<Record<never, never>>()((db) =>
-  db.selectFrom('event').selectAll().where('sealed_seq', 'is', null).orderBy('at').orderBy('stream').orderBy('seq'),
-);
+const unsealed = statement<Record<never, never>>()((db) => db.selectFrom('event').selectAll().where('sealed_seq', 'is', null).orderBy('ord'));
 const sealEvent = statement<{ workspaceId: string; stream: string; seq: number; sealedSeq: number; hash: string }>()((db, p) =>
   db
     .updateTable('event')
@@ -63,6 +61,7 @@ export function* appendEvent(tx: Tx, event: NewEvent): OpSteps<void> {
     run_key: event.runKey ?? null,
     body: JSON.stringify(event.body),
     at: tx.now,
+    ord: tx.nextOrder(),
   });
 }
 
@@ -85,7 +84,7 @@ export const sealEvents = txOp('events.seal', function* (tx): OpSteps<SealedEven
 });
 
 /** hash(n) = sha256(hash(n-1) ‖ canonical(event n)). */
-export function chainHash(previous: string, { workspace_id, stream, seq, actor, session_key, run_key, body, at }: EventTable): string {
+export function chainHash(previous: string, { workspace_id, stream, seq, actor, session_key, run_key, body, at }: Omit<EventTable, 'ord'>): string {
   return sha256Hex(previous + canonicalJson({ workspace_id, stream, seq, actor, session_key, run_key, body, at }));
 }
 

@@ -14,10 +14,12 @@ import type { RunRequest } from '../../../src/features/runs/enqueue.ts';
 import { finishRun, reapRuns, recordStep, releaseRun, renewLeases } from '../../../src/features/runs/lease-ops.ts';
 import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitRun } from '../../../src/features/runs/ops.ts';
 import { getSession, listSessions, readEntries, readLatestEntries } from '../../../src/features/sessions/ops.ts';
+import { putSetting } from '../../../src/features/settings/ops.ts';
 import { beginWorker, endWorker, noteProcess } from '../../../src/features/workers/ops.ts';
 import type { Clock } from '../../../src/kit/clock.ts';
 import { isFault } from '../../../src/kit/fault.ts';
 import type { Store } from '../../../src/ports/store.ts';
+import { until } from '../../support/scratch.ts';
 
 export interface OpenedStore {
   readonly store: Store;
@@ -362,6 +364,17 @@ export function storeConformance(name: string, open: OpenStore): void {
         events().map(({ sealedSeq }) => sealedSeq),
         all.map(({ sealedSeq }) => sealedSeq),
         'hints tell the same events',
+      );
+    });
+
+    it('events of one batch keep the order of their ops', async (t) => {
+      const { store, events } = await opened(t);
+      const put = (name: 'voicewake' | 'talk' | 'speech') => store.call(putSetting, { workspaceId: W, actor: 'test', name, value: 1 });
+      await Promise.all([put('voicewake'), put('talk'), put('speech')]);
+      await until('three events', () => events().filter(({ stream }) => stream.startsWith('setting:')).length === 3);
+      assert.deepEqual(
+        events().flatMap(({ stream }) => (stream.startsWith('setting:') ? [stream] : [])),
+        ['setting:voicewake', 'setting:talk', 'setting:speech'],
       );
     });
 

@@ -16,6 +16,10 @@ export const cluster = {
     `CREATE INDEX node_live ON node (lease_until) WHERE ended_at IS NULL`,
     `ALTER TABLE worker RENAME COLUMN gateway_id TO node_id`,
     `CREATE INDEX worker_live ON worker (node_id) WHERE ended_at IS NULL`,
+    // Events of one batch are numbered in the order in which they were appended, not by their names.
+    `ALTER TABLE event ADD COLUMN ord BIGINT NOT NULL DEFAULT 0`,
+    `DROP INDEX event_unsealed`,
+    `CREATE INDEX event_unsealed ON event (ord) WHERE sealed_seq IS NULL`,
     // Two machines may start a process with the same pid at the same time.
     `CREATE TABLE process_new (
       worker_id TEXT NOT NULL, pid BIGINT NOT NULL, pid_started TEXT NOT NULL, workspace_id TEXT NOT NULL, run_id TEXT,

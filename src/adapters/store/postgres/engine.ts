@@ -7,7 +7,7 @@ import type { Clock } from '../../../kit/clock.ts';
 import { isFault, messageOf } from '../../../kit/fault.ts';
 import { newId } from '../../../kit/id.ts';
 import { type AnyOp, type Tx, txSteps } from '../../../ports/store.ts';
-import { type Answer, createAdmission, type Engine, type EngineOptions, failed, type Hint } from '../engine.ts';
+import { type Answer, createAdmission, type Engine, type EngineOptions, failed, type Hint, nextOrder } from '../engine.ts';
 import { asFault, type Connection, connect, drive, isPassing } from './connection.ts';
 import { createFollower } from './follower.ts';
 import { migrateDatabase } from './migrate.ts';
@@ -76,7 +76,7 @@ export async function openPostgres({
       aheadMs = aheadNow;
       onClock(aheadMs);
     }
-    return { now, newId: (prefix) => newId(prefix, now), ...txSteps };
+    return { now, newId: (prefix) => newId(prefix, now), nextOrder, ...txSteps };
   };
 
   /** A connection, for as long as it takes; whoever loses patience meanwhile is answered. @throws Fault `store.closed` when none comes while it closes */

@@ -64,7 +64,7 @@ export async function createFollower({ url, nodeId, clock, follow, onEvents, onH
     const connection = await listen();
     connection.forget();
     const now = clock.now(); // not shown to anybody
-    return (await drive(connection, follow.body({ now, newId: () => '', ...txSteps }, { after, limit: PAGE }))) as never; // the op's own type
+    return (await drive(connection, follow.body({ now, newId: () => '', nextOrder: () => 0, ...txSteps }, { after, limit: PAGE }))) as never; // the op's own type
   };
 
   const deliver = (events: readonly SealedEvent[]) => {

@@ -26,7 +26,7 @@ export function createReaders({ url, clock, now }: ReadersOptions) {
     connection.forget();
     connection.send('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     try {
-      const value = await drive(connection, op.body({ now: now(), newId: () => '', ...txSteps }, call.args));
+      const value = await drive(connection, op.body({ now: now(), newId: () => '', nextOrder: () => 0, ...txSteps }, call.args));
       call.answer({ ok: true, value });
     } catch (error) {
       if (isPassing(error, connection)) throw error;

@@ -7,7 +7,7 @@ import type { Clock } from '../../../kit/clock.ts';
 import { errorCode, isFault, messageOf } from '../../../kit/fault.ts';
 import { newId } from '../../../kit/id.ts';
 import { type AnyOp, type Compiled, type OpSteps, type Step, type Store, type Tx, txSteps } from '../../../ports/store.ts';
-import { type Answer, type Call, createAdmission, type Engine, type EngineOptions, failed, textOf, valuesOf } from '../engine.ts';
+import { type Answer, type Call, createAdmission, type Engine, type EngineOptions, failed, nextOrder, textOf, valuesOf } from '../engine.ts';
 import { migrateFile } from './migrate.ts';
 
 interface SqliteOptions extends EngineOptions {
@@ -133,7 +133,7 @@ function connect(path: string, readonly: boolean): Database.Database {
 
 function openTx(clock: Clock): Tx {
   const now = clock.now();
-  return { now, newId: (prefix) => newId(prefix, now), ...txSteps };
+  return { now, newId: (prefix) => newId(prefix, now), nextOrder, ...txSteps };
 }
 
 /** Runs a generator to its end in this very turn of the thread. */
