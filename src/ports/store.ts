@@ -76,9 +76,9 @@ export interface Step {
   readonly rows: boolean;
 }
 
-type Steps<T> = Generator<Step | string, T, unknown>;
+type Steps<T> = Generator<Step, T, unknown>;
 
-/** What an op may do. Dead once the op has returned. */
+/** What an op may do. It sees the world as if it were alone: between its steps nobody else writes. Dead once the op has returned. */
 export interface Tx {
   /** The store's time, the same for the whole op. */
   readonly now: number;
@@ -88,8 +88,6 @@ export interface Tx {
   readonly one: <P, R>(statement: Statement<P, R>, params: P) => Steps<R | undefined>;
   readonly all: <P, R>(statement: Statement<P, R>, params: P) => Steps<R[]>;
   readonly run: <P, R>(statement: Statement<P, R>, params: P) => Steps<void>;
-  /** Call before counting or reserving under a name, so that two callers cannot both see the old count. */
-  readonly lock: (name: string) => Steps<void>;
 }
 
 export type OpSteps<R> = Steps<R>;
@@ -143,8 +141,5 @@ export const txSteps: Omit<Tx, 'now' | 'newId' | 'nextOrder'> = {
   },
   *run(wanted, params) {
     yield { statement: wanted.compile(), params: params as Record<string, unknown>, rows: false };
-  },
-  *lock(name) {
-    yield name;
   },
 };

@@ -145,7 +145,6 @@ export interface Tick {
 /** Decides every slot that is due, jobs of the same instant by priority, and moves the cursors past them. */
 export const tickCron = txOp('cron.tick', function* (tx, home: CronHome): OpSteps<Tick> {
   const { workspaceId } = home;
-  yield* tx.lock('cron');
   const due = yield* tx.all(dueJobs, { workspaceId, now: tx.now, limit: JOBS_AT_ONCE });
   let decided = 0;
   for (const job of due) {
@@ -253,7 +252,6 @@ export const runCronJob = txOp(
   'cron.run',
   function* (tx, { home, name, force, actor }: { home: CronHome; name: string; force: boolean; actor: string }): OpSteps<Forced> {
     const { workspaceId } = home;
-    yield* tx.lock('cron');
     const job = yield* findJob(tx, { workspaceId, name });
     const spec = specOf(job);
     if (!force && (job.next_at === null || job.next_at > tx.now)) return { ran: false };

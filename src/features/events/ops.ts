@@ -69,7 +69,6 @@ export function* appendEvent(tx: Tx, event: NewEvent): OpSteps<void> {
 export const sealEvents = txOp('events.seal', function* (tx): OpSteps<SealedEvent[]> {
   const rows = yield* tx.all(unsealed, {});
   if (rows.length === 0) return [];
-  yield* tx.lock('chain');
   const head = yield* tx.one(chainHead, {});
   let { sealed_seq: sealedSeq, hash } = head ?? { sealed_seq: 0, hash: '' };
   const sealed: SealedEvent[] = [];

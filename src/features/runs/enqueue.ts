@@ -144,7 +144,6 @@ export function* enqueueRun(tx: Tx, request: RunRequest): OpSteps<Submitted> {
   if (kind === 'turn' && session && (JSON.parse(session.settings) as SessionSettings).sendPolicy === 'deny') throw fault('session.send_blocked'); // written by chat/ops
   const id = request.id ?? tx.newId('run');
   const rootId = parent?.rootId ?? id;
-  yield* tx.lock(`lane:${lane}`);
   const state = yield* tx.one(laneState, { workspaceId, lane });
   if (!(yield* hasRoomIn(tx, state, request))) throw fault('lane.full', { lane });
   const latest = parent ? yield* tx.one(latestOfTree, { workspaceId, lane, rootId }) : undefined;

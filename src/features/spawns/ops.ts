@@ -114,7 +114,6 @@ export const requestSpawn = txOp(
     const before = yield* tx.one(spawnByKey, { workspaceId, key: requestKey });
     if (before) return yield* viewSpawn(tx, before);
     const parent = parentRunId === null ? undefined : yield* tx.one(runById, { id: parentRunId });
-    if (parent) yield* tx.lock(`tree:${parent.root_id}`);
     const children = parent ? yield* tx.all(openChildren, { runId: parent.id }) : [];
     const decision =
       parentRunId !== null && (!parent || isTerminal(parent.state))

@@ -187,7 +187,6 @@ export type Reserved =
 
 /** Sets aside what a call may cost in every scope, or answers which budget is used up and the question for more. */
 export function* reserve(tx: Tx, run: RunTable, wanted: Reservation): OpSteps<Reserved> {
-  yield* tx.lock('budget');
   const { day, limits, micros, tokens } = wanted;
   const whose = { workspaceId: run.workspace_id, day };
   const fit = { run, wanted, whose };

@@ -108,9 +108,7 @@ export async function drive(connection: Connection, steps: OpSteps<unknown>): Pr
   let next = steps.next();
   while (!next.done) {
     const step = next.value;
-    if (typeof step === 'string')
-      next = steps.next(undefined); // one transaction writes at a time: there is nobody to lock out
-    else if (step.rows) next = steps.next(await connection.ask(queryOf(step)));
+    if (step.rows) next = steps.next(await connection.ask(queryOf(step)));
     else {
       connection.send(queryOf(step));
       next = steps.next(undefined);

@@ -139,7 +139,7 @@ function openTx(clock: Clock): Tx {
 /** Runs a generator to its end in this very turn of the thread. */
 function drive(db: Database.Database, prepared: Prepared, steps: OpSteps<unknown>): unknown {
   let next = steps.next();
-  while (!next.done) next = steps.next(typeof next.value === 'string' ? undefined : execute(db, prepared, next.value));
+  while (!next.done) next = steps.next(execute(db, prepared, next.value));
   return next.value;
 }
 
