@@ -51,7 +51,12 @@ export const openCluster =
       },
       env: skewed(-SKEW_MS),
     });
-    const gateways = await Promise.all([first, second].map(async (installation) => ({ installation, gateway: await installation.start() })));
+    const started = [first, second].map(async (installation) => ({ installation, gateway: await installation.start() }));
+    const gateways = await Promise.all(started).catch(async (error: unknown) => {
+      for (const installation of [first, second]) await installation.close();
+      proxy.close();
+      throw error;
+    });
     const ports = gateways.map(({ gateway }) => gateway.port);
 
     mkdirSync(join(dir, 'state'));
