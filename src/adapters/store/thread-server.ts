@@ -13,7 +13,6 @@ import { createLineSplitter } from '../../kit/lines.ts';
 import type { AnyOp } from '../../ports/store.ts';
 import { type Engine, failed, type Hint } from './engine.ts';
 import { letGoOfLocks, takeLock } from './lock.ts';
-import { openPostgres } from './postgres/engine.ts';
 import { openSqlite } from './sqlite/engine.ts';
 import { type FromStoreThread, MAX_LINE, type StoreReply, type StoreRequest, type ToStoreThread, type ToWorkerLine, type WorkerHello } from './wire.ts';
 
@@ -55,10 +54,11 @@ export async function serveStore({ port, path, url, socketPath, ops, seal, follo
   try {
     takeLock(`${path}.lock`);
     const shared = { ops, seal, clock, onCommitted };
-    engine =
-      url === undefined
-        ? openSqlite({ ...shared, path })
-        : await openPostgres({ ...shared, url, follow, onHint: (hint) => send({ kind: 'hint', hint }), onClock });
+    if (url === undefined) engine = openSqlite({ ...shared, path });
+    else {
+      const { openPostgres } = await import('./postgres/engine.ts'); // its client takes time to load
+      engine = await openPostgres({ ...shared, url, follow, onHint: (hint) => send({ kind: 'hint', hint }), onClock });
+    }
   } catch (error) {
     send({ kind: 'failed', code: errorCode(error), message: messageOf(error) });
     return;
