@@ -106,11 +106,9 @@ export async function startGateway({ environment, port, bind }: GatewayOptions):
       },
     }),
   );
-  for (const workspace of opened) {
-    workspaces.set(workspace.id, workspace);
-    await workspace.applyLanes();
-  }
+  for (const workspace of opened) workspaces.set(workspace.id, workspace);
   onEvents(early);
+  for (const workspace of opened) await workspace.applyLanes();
 
   const reception = createReception(opened);
   const front = createWsFront({ clock, log, pick: reception.doorFor });

@@ -10,7 +10,6 @@ import type { SealedEvent } from '../domain/event.ts';
 import { laneLimits } from '../domain/lane.ts';
 import { sandboxChoice } from '../domain/tool.ts';
 import type { WorkerToGateway } from '../domain/worker-frame.ts';
-import { WORKSPACE_ID } from '../domain/workspace.ts';
 import { checkSharedSecret, deviceToken } from '../doors/auth.ts';
 import { createHttpDoor } from '../doors/http.ts';
 import { createLoginGuard } from '../doors/login-guard.ts';
@@ -305,7 +304,6 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
       [...new Set([live.config().agents.defaults.workspace, ...live.config().agents.list.flatMap(({ workspace }) => workspace ?? [])])].map((path) =>
         expandHome(path, home),
       ),
-    isOwn: workspaceId === WORKSPACE_ID,
   };
 }
 
