@@ -2,7 +2,9 @@
 
 import type { Config } from './config.ts';
 import { costOf, type ModelRef, priceOf, worstPriceOf } from './model.ts';
+import { isRole } from './role.ts';
 import type { Money } from './run.ts';
+import { rolePolicy } from './team.ts';
 import type { EntryUsage } from './transcript.ts';
 
 /** One model call in the ledger. */
@@ -48,11 +50,11 @@ interface Spender {
 }
 
 /** The limits that the configuration sets for a run. */
-export function limitsFor({ budgets }: Config, { agentId, role, jobId }: Spender): BudgetLimit[] {
+export function limitsFor({ budgets, team }: Config, { agentId, role, jobId }: Spender): BudgetLimit[] {
   const found: readonly (readonly [scope: string, money: Money | undefined])[] = [
     ['day', given(budgets.day)],
     [`agent:${agentId}`, given(budgets.agents[agentId])],
-    [`role:${role ?? ''}`, role === null ? undefined : given(budgets.roles[role])],
+    [`role:${role ?? ''}`, role === null ? undefined : given(budgets.roles[role] ?? (isRole(role) ? rolePolicy({ team }, role).budget : undefined))],
     [`job:${jobId ?? ''}`, jobId === null ? undefined : given(budgets.jobs[jobId])],
     ['run', given(budgets.run)],
   ];

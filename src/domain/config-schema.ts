@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { EXEC_ASK, EXEC_SECURITY } from './exec-policy.ts';
 import { ROLES } from './role.ts';
+import { TeamSchema } from './team-schema.ts';
 import { isWorkspaceId } from './workspace.ts';
 
 const count = z.int().min(1);
@@ -189,6 +190,7 @@ export const ConfigSchema = section({
       list: z.array(Agent).default([]),
     }),
   ),
+  team: withDefaults(TeamSchema).describe('The roles of the team. Written in roles.json5 beside this file.'),
   session: withDefaults(
     section({
       scope: z.enum(['per-sender', 'global']).default('per-sender'),

@@ -1,6 +1,7 @@
 // What happened, in the order of its commit. Streams are per run and per session; sealedSeq is the public cursor.
 
 import type { Approval } from './approval.ts';
+import type { MessageState } from './inbox.ts';
 import type { AttemptEnd, RunKind, TerminalState } from './run.ts';
 import type { SpawnFact } from './spawn.ts';
 import type { EntryUsage } from './transcript.ts';
@@ -52,6 +53,16 @@ export interface CronEvent {
   readonly nextRunAtMs?: number;
 }
 
+/** A message of an inbox came into another state. */
+export interface MessageEvent {
+  readonly kind: 'message';
+  readonly id: string;
+  readonly box: string;
+  readonly state: MessageState;
+  readonly priority: number;
+  readonly from: string;
+}
+
 export type EventBody =
   | RunQueued
   | RunStarted
@@ -72,6 +83,7 @@ export type EventBody =
   | { readonly kind: 'approval.requested' | 'approval.resolved'; readonly approval: Approval }
   | { readonly kind: 'session.reset' | 'session.deleted' | 'session.patched' | 'session.compacted'; readonly sessionId: string }
   | { readonly kind: 'session.said'; readonly text: string }
+  | MessageEvent
   | { readonly kind: 'setting.changed'; readonly name: string; readonly value: unknown }
   | { readonly kind: 'gateway.started' | 'gateway.stopped'; readonly pid: number; readonly resumed?: number };
 

@@ -49,6 +49,7 @@ export const FAULT_CODES = {
   },
   'run.not_in_session': invalid(400, () => 'runId does not match sessionKey'),
   'spawn.not_found': invalid(404, ({ name }) => `no spawn "${String(name)}": list spawns with clawdbot spawn list`),
+  'message.not_found': invalid(404, ({ name }) => `no message "${String(name)}": list messages with clawdbot inbox list`),
   'why.unknown': invalid(404, ({ id }) => `nothing is called "${String(id)}": give the id, key or name of a run, session, spawn or job`),
   'budget.unknown': invalid(404, ({ scope }) => `no budget "${String(scope)}": use day, run, agent:<id>, role:<name> or job:<id> (clawdbot usage)`),
   'cron.unknown': { wire: 'UNAVAILABLE', http: 404, retry: 'never', say: ({ id }) => `Error: unknown cron job id: ${String(id)}` },

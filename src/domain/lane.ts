@@ -1,6 +1,8 @@
 // Lanes bound how many runs of a kind are active at once, and decide who is next: fair between trees of work, by priority with ageing.
 
 import type { Config } from './config.ts';
+import { ROLES } from './role.ts';
+import { rolePolicy } from './team.ts';
 
 export type LaneName = 'main' | 'subagent' | 'cron' | 'nested' | 'proof' | 'tools';
 
@@ -11,7 +13,10 @@ export type PriorityName = keyof typeof PRIORITY;
 /** Limits of the lanes, and of roles as `role:<name>`. */
 export function laneLimits(config: Config): Readonly<Record<string, number>> {
   const { defaults } = config.agents;
-  const roles = Object.entries(config.lanes.roles).map(([role, slots]) => [`role:${role}`, slots] as const);
+  const byPolicy = ROLES.map((role) => [role, rolePolicy(config, role).limits?.atOnce] as const);
+  const roles = [...byPolicy, ...Object.entries(config.lanes.roles)].flatMap(([role, slots]) =>
+    slots === undefined ? [] : [[`role:${role}`, slots] as const],
+  );
   return {
     main: defaults.maxConcurrent,
     subagent: defaults.subagents.maxConcurrent,

@@ -3,12 +3,14 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
-import { ROLES, type Role, spawnRight } from './role.ts';
+import { DEFAULT_POLICIES, ROLES, type Role, spawnRight, spawnRightsOf } from './role.ts';
 import { decideSpawn } from './spawn.ts';
 
+const RIGHTS = spawnRightsOf(DEFAULT_POLICIES);
 const LIMITS = { maxDepth: 4, fanOut: 8, perMinute: 60, grants: 'auto' } as const;
 const asked = (more: Partial<Parameters<typeof decideSpawn>[0]> = {}) =>
   decideSpawn({
+    rights: RIGHTS,
     spawner: 'owner',
     role: null,
     depth: 1,
@@ -44,7 +46,7 @@ it('what is not listed is denied, whatever the limits', () => {
   fc.assert(
     fc.property(fc.constantFrom(...ROLES), fc.option(fc.constantFrom(...ROLES)), fc.nat(3), (spawner: Role, role: Role | null, open: number) => {
       const decision = asked({ spawner, role, openChildren: open, openInRole: open, limits: { maxDepth: 100, fanOut: 0, perMinute: 0, grants: 'auto' } });
-      if (spawnRight(spawner, role) === undefined) assert.deepEqual(decision, { kind: 'deny', rule: 'role' });
+      if (spawnRight(RIGHTS, spawner, role) === undefined) assert.deepEqual(decision, { kind: 'deny', rule: 'role' });
     }),
   );
 });

@@ -1,6 +1,6 @@
 // A spawn: a request for a sub-agent, decided by rules that have names.
 
-import { type Role, type Spawner, spawnRight } from './role.ts';
+import { type Role, type Spawner, type SpawnRights, spawnRight } from './role.ts';
 import type { ChildPolicy, Money, Report } from './run.ts';
 
 /** What a request itself can be. Whether its child has started or ended is told by the child's run. */
@@ -46,6 +46,7 @@ export interface SpawnLimits {
 }
 
 interface SpawnQuestion {
+  readonly rights: SpawnRights;
   readonly spawner: Spawner;
   readonly role: Role | null;
   /** Depth of the child. */
@@ -64,8 +65,19 @@ interface SpawnQuestion {
 export type SpawnDecision = { readonly kind: 'queue' } | { readonly kind: 'ask' } | { readonly kind: 'deny'; readonly rule: SpawnRule };
 
 /** Decides a request. The first rule that fails is named. */
-export function decideSpawn({ spawner, role, depth, openChildren, openInRole, inLastMinute, agentAllowed, budgetFits, limits }: SpawnQuestion): SpawnDecision {
-  const right = spawnRight(spawner, role);
+export function decideSpawn({
+  rights,
+  spawner,
+  role,
+  depth,
+  openChildren,
+  openInRole,
+  inLastMinute,
+  agentAllowed,
+  budgetFits,
+  limits,
+}: SpawnQuestion): SpawnDecision {
+  const right = spawnRight(rights, spawner, role);
   const deny = (rule: SpawnRule): SpawnDecision => ({ kind: 'deny', rule });
   if (right === undefined) return deny('role');
   if (!agentAllowed) return deny('agent');

@@ -1,7 +1,9 @@
 // What a tool is to a model and to the turn loop.
 
 import type { Config } from './config.ts';
+import { isRole } from './role.ts';
 import { isSubagentKey } from './session.ts';
+import { rolePolicy } from './team.ts';
 import type { Wait } from './wait.ts';
 
 export interface ToolSpec {
@@ -62,17 +64,20 @@ interface ToolPolicy {
   readonly deny?: readonly string[] | undefined;
 }
 
+interface ToolUser {
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly depth: number;
+  readonly role: string | null;
+}
+
 /**
  * Whether a run may use a tool: the lists of the file hold for all agents, an agent's own narrow them further,
- * and those of sub-agents further still.
+ * then those of its role, and those of sub-agents further still.
  */
-export function isToolAllowed(
-  config: Config,
-  { agentId, sessionKey, depth }: { readonly agentId: string; readonly sessionKey: string; readonly depth: number },
-  tool: string,
-): boolean {
+export function isToolAllowed(config: Config, { agentId, sessionKey, depth, role }: ToolUser, tool: string): boolean {
   const own = config.agents.list.find((agent) => agent.id === agentId)?.tools;
-  const policies: (ToolPolicy | undefined)[] = [config.tools, own];
+  const policies: (ToolPolicy | undefined)[] = [config.tools, own, role !== null && isRole(role) ? rolePolicy(config, role).tools : undefined];
   if (isSubagentKey(sessionKey)) {
     const deepest = depth >= config.agents.defaults.subagents.maxDepth;
     policies.push(config.tools.subagents?.tools, { deny: deepest ? [...NOT_FOR_SUBAGENTS, ...TOOLS_OF_PARENTS] : NOT_FOR_SUBAGENTS });

@@ -11,6 +11,7 @@ import { devicePairApprove, devicePairList, devicePairReject, deviceTokenRevoke,
 import { eventsSinceMethod } from './events/methods.ts';
 import { channelsStatus, health, status, systemPresence } from './health/methods.ts';
 import { lastHeartbeat, setHeartbeats, systemEvent, wakeMethod } from './heartbeats/methods.ts';
+import { inboxAck, inboxList, inboxRead, inboxSend, inboxThread } from './inbox/methods.ts';
 import { logsTail } from './logs/methods.ts';
 import { clusterStatus } from './nodes/methods.ts';
 import { runsAbort, runsGet, runsList, runsSubmit } from './runs/methods.ts';
@@ -58,6 +59,11 @@ export const methods: readonly AnyMethod[] = [
   cronRun,
   cronRuns,
   approvalsResolve,
+  inboxSend,
+  inboxList,
+  inboxRead,
+  inboxAck,
+  inboxThread,
   spawnsRequest,
   spawnsGet,
   spawnsList,

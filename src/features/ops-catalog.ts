@@ -8,10 +8,13 @@ import { expireApprovals, fundWaiting, resolveApproval } from './decisions/ops.t
 import { decidePairing, getDeviceGrant, listDevices, noteTokenUse, pairDevice, requestPairing, revokeToken, rotateToken } from './devices/ops.ts';
 import { eventCursor, eventsSince } from './events/ops.ts';
 import { beatHeart, lastHeartbeatEnd, wakeSession } from './heartbeats/ops.ts';
+import { boxOfRun } from './inbox/mail.ts';
+import { ackMessage, countBoxes, listMessages, messageThread, readMessage, takeMessages } from './inbox/ops.ts';
+import { goRounds } from './inbox/rounds.ts';
 import { listRefusals, noteRefusal } from './models/ops.ts';
 import { beginNode, endNode, keepNode, viewCluster } from './nodes/ops.ts';
 import { claimRuns } from './runs/claim.ts';
-import { finishRun, reapRuns, recordStep, recordSummary, releaseRun, renewLeases, reserveCall, suspendRun } from './runs/lease-ops.ts';
+import { finishRun, reapRuns, recordStep, recordSummary, releaseRun, renewLeases, reserveCall, suspendRun, takeUrgentMail } from './runs/lease-ops.ts';
 import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitMessage, submitNested, submitRun } from './runs/ops.ts';
 import { getSession, getSessionById, listSessions, readEntries, readLatestEntries, searchEntries, sessionGist } from './sessions/ops.ts';
 import { pendingSystemEvents } from './sessions/system-events.ts';
@@ -75,6 +78,15 @@ export const ops: readonly AnyOp[] = [
   renewLeases,
   reserveCall,
   suspendRun,
+  takeUrgentMail,
+  ackMessage,
+  boxOfRun,
+  countBoxes,
+  goRounds,
+  listMessages,
+  messageThread,
+  readMessage,
+  takeMessages,
   abortRuns,
   getRun,
   laneLoads,

@@ -12,6 +12,7 @@ import { commandPath } from '../adapters/tools/exec.ts';
 import { readInside } from '../adapters/tools/inside.ts';
 import { createJobs, type Jobs } from '../adapters/tools/jobs.ts';
 import { workspaceOf } from '../domain/config.ts';
+import { roleOfAgent } from '../domain/team.ts';
 import { isToolAllowed, sandboxChoice } from '../domain/tool.ts';
 import type { WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
 import { createAgentTools } from '../features/agent-tools/catalog.ts';
@@ -91,6 +92,7 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
   const worldOf = (run: Assignment, signal: AbortSignal): TurnWorld => {
     const { config, models, scrub, tools } = setup;
     const { runKey, attempt, agentId } = run;
+    const role = run.role ?? roleOfAgent(config, agentId);
     const sessionKey = run.work === 'turn' ? run.sessionKey : (run.input.tool?.sessionKey ?? '');
     const quiet = run.work === 'turn' && run.settings.verboseLevel === 'off';
     const workspace = resolve(expandHome(workspaceOf(config, agentId), home));
@@ -109,7 +111,7 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
       observe,
       gates,
       refusals,
-      tools: tools.filter(({ spec }) => isToolAllowed(config, { agentId, sessionKey, depth: run.depth }, spec.name)),
+      tools: tools.filter(({ spec }) => isToolAllowed(config, { agentId, sessionKey, depth: run.depth, role }, spec.name)),
       context: {
         ...whose,
         workspace,

@@ -3,6 +3,7 @@
 
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { rolesPath } from '../adapters/config/roles-file.ts';
 import { describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
 import type { ThreadStore } from '../adapters/store/clients.ts';
 import { type Config, defaultAgentId, type LoadedConfig, withoutCredentials, workspaceOf } from '../domain/config.ts';
@@ -47,6 +48,7 @@ import { createHealthSnapshot } from './health-snapshot.ts';
 import { type LiveConfig, openLiveConfig, reportConfig } from './live-config.ts';
 import { chooseLogDir } from './log-dir.ts';
 import { guarded, prepareState } from './state.ts';
+import { startTeam, type Team } from './team.ts';
 import { VERSION } from './version.ts';
 import { startWorkerPool } from './worker-pool.ts';
 
@@ -54,7 +56,7 @@ const EXPEL_AFTER_MS = 20;
 /** The owner may edit files by hand. */
 const PUBLISH_EVERY_MS = 5000;
 /** What only one node does at a time, for each workspace. */
-export const LEASES = ['ticker', 'heartbeats', 'tidy'] as const;
+export const LEASES = ['ticker', 'heartbeats', 'tidy', 'team'] as const;
 
 /** A workspace as far as its folder tells: before there is a store. */
 export interface Prepared {
@@ -103,6 +105,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
   let ticker: Loop | undefined;
   let cronDoor: CronDoor | undefined;
   let publishing: Loop | undefined;
+  let team: Team | undefined;
   let cursor = 0;
   const ready = { worker: live.config().gateway.workers === 0, stopping: false };
 
@@ -237,6 +240,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
     );
     pool.reconfigure();
     publishing?.poke();
+    team?.reconfigure();
     health.dirty();
     if (JSON.stringify(before.config.gateway.auth) !== JSON.stringify(now.config.gateway.auth))
       setTimeout(() => ws.expel(({ bySharedSecret }) => bySharedSecret === true, 'gateway credentials changed'), EXPEL_AFTER_MS); // the one who asked gets an answer first
@@ -257,7 +261,10 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
     applyLanes: () => applyLanes(live.config()),
     onEvents: (events: readonly SealedEvent[]) => {
       health.dirty();
-      events.forEach(fanOut.onEvent);
+      for (const event of events) {
+        fanOut.onEvent(event);
+        team?.onEvent(event);
+      }
       cursor = events.at(-1)?.sealedSeq ?? cursor;
     },
     /** What a worker of another node streams reaches the clients of this one. */
@@ -282,13 +289,14 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
       const readHeartbeat = (agentId: string) => readHeartbeatFile(workspaceOf(live.config(), agentId), home);
       const pacemaker = startPacemaker({ ...loops, isMine: isMine('heartbeats'), readFile: readHeartbeat });
       const tidying = startTidying({ ...loops, isMine: isMine('tidy') });
+      team = startTeam({ ...loops, isMine: isMine('team') });
       const reaper = startReaper({ workspaceId, store, clock, log, onHung: pool.kill });
       if (isShared) publishing = startLoop({ name: 'publish', everyMs: PUBLISH_EVERY_MS, run: publish, clock, log });
       live.follow(onConfig, (rejected) => reportConfig(log, rejected));
-      const watch = watchFile({ path: environment.configPath, look: () => void live.file.refresh() });
+      const watches = [environment.configPath, rolesPath(environment.configPath)].map((path) => watchFile({ path, look: () => void live.file.refresh() }));
       endLoops = async () => {
-        watch.close();
-        await Promise.all([ticker?.stop(), cronDoor?.stop(), publishing?.stop(), pacemaker.stop(), tidying.stop(), reaper.stop()]);
+        for (const watch of watches) watch.close();
+        await Promise.all([ticker?.stop(), cronDoor?.stop(), publishing?.stop(), team?.stop(), pacemaker.stop(), tidying.stop(), reaper.stop()]);
       };
     },
     /** Lets clients go and takes nothing new, gives runs their time to end. */

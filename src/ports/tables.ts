@@ -2,6 +2,7 @@
 
 import type { ApprovalState } from '../domain/approval.ts';
 import type { AttemptEnd, ChildPolicy, RunKind, RunState } from '../domain/run.ts';
+import type { FileVersionTable, HeartbeatTable, MessageTable, TaskTable } from './tables-team.ts';
 import type { BudgetNoteTable, CronJobTable, CronSlotTable, LedgerTable, ReservationTable, SpawnTable, SpendTable, WaitOnTable } from './tables-work.ts';
 
 export interface SessionTable {
@@ -297,4 +298,8 @@ export interface Tables {
   spend: SpendTable;
   reservation: ReservationTable;
   budget_note: BudgetNoteTable;
+  message: MessageTable;
+  task: TaskTable;
+  file_version: FileVersionTable;
+  heartbeat: HeartbeatTable;
 }

@@ -12,6 +12,7 @@ import { editsOfPatch, editText, maskText, parseText, unmaskText } from './edit.
 import { type ConfigSource, loadConfig, type ReadConfig, readConfigFile, readConfigText, setAside } from './load.ts';
 import { readText } from './read.ts';
 import { keepRevision, listRevisions, revisionText } from './revisions.ts';
+import { keepTeam } from './roles-file.ts';
 
 interface ConfigFileOptions extends ConfigSource {
   readonly stateDir: string;
@@ -73,6 +74,7 @@ export function openConfigFile({ clock, onChanged, onRejected, ...source }: Conf
     const read = readConfigFile(source);
     if (read.raw === undefined && read.issues.length === 0) return false; // gone: what runs goes on, the next start writes a first one
     if (read.config) {
+      keepTeam(path);
       const same = read.hash === loaded.hash && loaded.source === 'file' && changedPaths(loaded.parsed, read.parsed).length === 0;
       if (!same) take(read, 'file');
       return !same;

@@ -10,6 +10,7 @@ import { newSecret, sha256Hex } from '../../kit/id.ts';
 import { writeWhole } from '../../kit/write-whole.ts';
 import { evaluateConfig, readText } from './read.ts';
 import { listRevisions, revisionText } from './revisions.ts';
+import { keepTeam, readTeam } from './roles-file.ts';
 
 export interface ConfigSource {
   readonly path: string;
@@ -36,14 +37,21 @@ export function readConfigFile(source: ConfigSource): ReadConfig {
 /** The same for a text that may become the file. */
 export function readConfigText(raw: string, source: ConfigSource): ReadConfig {
   try {
-    const parsed = evaluateConfig(raw, source.path, source.variables);
+    const { parsed, warnings: ofTeam } = withTeam(evaluateConfig(raw, source.path, source.variables), source.path);
     const result = parseConfig(parsed);
     if (!result.ok) return { ...broken(source, raw, result.issues), parsed };
-    const warnings = [...keyFindings(parsed), ...result.warnings];
+    const warnings = [...keyFindings(parsed), ...result.warnings, ...ofTeam];
     return { path: source.path, raw, hash: sha256Hex(raw), parsed, config: result.config, issues: [], warnings };
   } catch (error) {
     return broken(source, raw, [{ path: '', message: messageOf(error) }]);
   }
+}
+
+/** The team's own file is a part of the configuration; what clawdbot.json itself says of the team goes first. */
+function withTeam(parsed: unknown, path: string): { readonly parsed: unknown; readonly warnings: readonly ConfigFinding[] } {
+  const { team, warnings } = readTeam(path);
+  const isPlain = parsed !== null && typeof parsed === 'object' && !Array.isArray(parsed) && !('team' in parsed);
+  return { parsed: team !== undefined && isPlain ? { ...parsed, team } : parsed, warnings };
 }
 
 /** What can be used of the file by a program whose environment lacks some of its variables: those keys are left out. */
@@ -71,6 +79,7 @@ function broken({ path }: ConfigSource, raw: string | undefined, issues: readonl
 export function loadConfig(options: LoadOptions): LoadedConfig {
   const { path, stateDir } = options;
   if (!existsSync(path)) writeWhole(path, firstConfig());
+  keepTeam(path);
   const read = readConfigFile(options);
   if (read.config) return { ...read, config: read.config, source: 'file' };
   setAside(options, read);
@@ -99,7 +108,7 @@ export function setAside({ path, stateDir }: LoadOptions, { raw, hash = '' }: Re
 function lastGood(text: string | undefined, { path, variables }: ConfigSource) {
   if (text === undefined) return undefined;
   try {
-    return parseConfig(evaluateConfig(text, path, variables, 'drop'));
+    return parseConfig(withTeam(evaluateConfig(text, path, variables, 'drop'), path).parsed);
   } catch {
     return undefined; // an include of the kept revision is gone as well: an older one, or the defaults, work
   }

@@ -13,6 +13,7 @@ import { addCronVerbs } from './verbs/cron.ts';
 import { addDeviceVerbs } from './verbs/devices.ts';
 import { addDoctorVerb } from './verbs/doctor.ts';
 import { addGatewayVerbs } from './verbs/gateway.ts';
+import { addInboxVerbs } from './verbs/inbox.ts';
 import { addLogsVerb } from './verbs/logs.ts';
 import { addModelVerbs } from './verbs/models.ts';
 import { addSpawnVerbs } from './verbs/spawn.ts';
@@ -71,6 +72,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addApprovalVerbs(program, context);
   addCronVerbs(program, context);
   addSpawnVerbs(program, context, setExit);
+  addInboxVerbs(program, context);
   addSystemVerbs(program, context);
   addDoctorVerb(program, context);
   addUsageVerbs(program, context);

@@ -2,6 +2,7 @@
 
 import type { Tool } from '../../ports/tool.ts';
 import { createCronTool } from './cron.ts';
+import { createInboxTool } from './inbox.ts';
 import { createSendTool } from './send.ts';
 import { createAgentsListTool, createHistoryTool, createSessionsListTool, createStatusTool } from './sessions.ts';
 import { createAwaitTool, createSpawnTool } from './spawn.ts';
@@ -17,5 +18,6 @@ export function createAgentTools(world: AgentToolWorld): readonly Tool[] {
     createStatusTool(world),
     createAgentsListTool(world),
     createCronTool(world),
+    createInboxTool(world),
   ];
 }

@@ -2,8 +2,9 @@
 
 import { z } from 'zod';
 import { agentIds, type Config } from '../../domain/config.ts';
-import { isRole, type Role } from '../../domain/role.ts';
+import { spawnRightsOf } from '../../domain/role.ts';
 import { explainDenial } from '../../domain/spawn.ts';
+import { roleOfAgent, rolePolicies } from '../../domain/team.ts';
 import type { ToolOutcome } from '../../domain/tool.ts';
 import { isFault } from '../../kit/fault.ts';
 import type { Tool, ToolContext } from '../../ports/tool.ts';
@@ -11,11 +12,7 @@ import { childNames, orderOf, SpawnInput } from '../spawns/methods.ts';
 import { childrenOf, requestSpawn } from '../spawns/ops.ts';
 import type { SpawnView } from '../spawns/rows.ts';
 import { durably } from '../turns/durably.ts';
-import { type AgentToolWorld, answer, refuse } from './world.ts';
-
-/** Filled in by models for fields they leave empty. */
-const withoutEmpty = (input: unknown) =>
-  Object.fromEntries(Object.entries((input ?? {}) as Record<string, unknown>).filter(([, value]) => value !== null && value !== ''));
+import { type AgentToolWorld, answer, refuse, withoutEmpty } from './world.ts';
 
 export function createSpawnTool({ store, config }: AgentToolWorld): Tool {
   return {
@@ -32,6 +29,7 @@ export function createSpawnTool({ store, config }: AgentToolWorld): Tool {
           agentId: { type: 'string' },
           role: { type: 'string' },
           model: { type: 'string' },
+          taskType: { type: 'string' },
           thinking: { type: 'string' },
           runTimeoutSeconds: { type: 'number' },
           timeoutSeconds: { type: 'number' },
@@ -61,13 +59,14 @@ export function createSpawnTool({ store, config }: AgentToolWorld): Tool {
             actor: `run:${runId}`,
             requestKey: idempotencyKey === undefined ? `${runId}:${callId}` : `${sessionKey}:${idempotencyKey}`,
             parentRunId: runId,
-            spawnerRole: roleOf(config, own),
+            spawnerRole: roleOfAgent(config, own),
             agentId,
             agentAllowed: agentId === own || mayStart(config, own, agentId),
             role: role ?? null,
             label: label ?? null,
             order: { ...orderOf(parsed.data, config), report },
             limits: config.agents.defaults.subagents,
+            rights: spawnRightsOf(rolePolicies(config)),
             cleanup,
             ...childNames(agentId),
           },
@@ -90,11 +89,6 @@ function toStatus(spawn: SpawnView, config: Config, own: string): Record<string,
   if (rule !== null) return { status: 'forbidden', rule, error: explainDenial(rule) };
   if (status === 'awaiting_grant') return { status: 'awaiting_grant', spawnId: id, childSessionKey, runId };
   return { status: 'accepted', childSessionKey, runId, spawnId: id };
-}
-
-function roleOf(config: Config, agentId: string): Role | null {
-  const role = config.agents.list.find(({ id }) => id === agentId)?.role;
-  return role !== undefined && isRole(role) ? role : null;
 }
 
 export function allowedAgents(config: Config, agentId: string): readonly string[] {

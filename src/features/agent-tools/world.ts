@@ -23,3 +23,8 @@ export function refuse(error: unknown, expected: boolean): ToolOutcome {
   if (!expected) throw error;
   return answer({ status: 'error', error: messageOf(error) });
 }
+
+/** Without what models fill in for fields they mean to leave empty. */
+export function withoutEmpty(input: unknown): Record<string, unknown> {
+  return Object.fromEntries(Object.entries((input ?? {}) as Record<string, unknown>).filter(([, value]) => value !== null && value !== ''));
+}

@@ -8,6 +8,7 @@ import { NO_USAGE } from '../../domain/transcript.ts';
 import type { Wait } from '../../domain/wait.ts';
 import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
+import { tellMail } from '../inbox/mail.ts';
 import { appendEntries, byKey, renewSession } from '../sessions/ops.ts';
 import { tellSystemEvents } from '../sessions/system-events.ts';
 import { collectMessages } from './collect.ts';
@@ -315,17 +316,21 @@ function* beginTurn(tx: Tx, run: RunTable, input: RunInput): OpSteps<boolean> {
   const sessionKey = run.session_key ?? '';
   const sessionId = run.kind === 'cron' ? yield* renewSessionOf(tx, run) : (run.session_id ?? '');
   const news = yield* tellSystemEvents(tx, { workspaceId: run.workspace_id, sessionKey, runId: run.id });
-  if (run.kind === 'announce' && news === '') {
-    const outcome = { text: '', stopReason: NOTHING_LEFT, usage: NO_USAGE, steps: 0 };
-    yield* endRun(tx, run, { state: 'succeeded', attempt: 'done', actor: 'store', outcome });
-    return false;
-  }
+  if (run.kind === 'announce' && news === '') return yield* endAsNothing(tx, run);
+  const mail = yield* tellMail(tx, run);
+  if (run.kind === 'mail' && mail === '' && news === '') return yield* endAsNothing(tx, run);
   const said = yield* collectMessages(tx, run, input);
   const { attachments } = input;
-  const text = [news, said].filter((part) => part !== '').join('\n\n');
+  const text = [news, mail, said].filter((part) => part !== '').join('\n\n');
   const seq = yield* appendEntries(tx, sessionId, run.id, [{ kind: 'user', text, ...(attachments && { attachments }) }]);
   yield* tx.run(setUserSeq, { id: run.id, seq });
   return true;
+}
+
+function* endAsNothing(tx: Tx, run: RunTable): OpSteps<false> {
+  const outcome = { text: '', stopReason: NOTHING_LEFT, usage: NO_USAGE, steps: 0 };
+  yield* endRun(tx, run, { state: 'succeeded', attempt: 'done', actor: 'store', outcome });
+  return false;
 }
 
 /** Each slot of a job begins with an empty conversation under the job's key. */

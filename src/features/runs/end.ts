@@ -7,6 +7,7 @@ import { NO_USAGE } from '../../domain/transcript.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { withdrawOf } from '../approvals/ops.ts';
+import { settleMail } from '../inbox/mail.ts';
 import { archiveSession, byKey } from '../sessions/ops.ts';
 import { chargeInterrupted } from '../usage/ledger.ts';
 import { forgetWaits, settleTarget } from '../waits/ops.ts';
@@ -90,6 +91,7 @@ export function* endRun(tx: Tx, run: RunTable, { state, attempt, outcome, actor 
   if (run.state === 'waiting') yield* forgetWaits(tx, run.id);
   yield* withdrawOf(tx, { workspaceId: run.workspace_id, owner: `run:${run.id}` });
   const awaiting = yield* settleTarget(tx, `run:${run.id}`);
+  yield* settleMail(tx, run, state);
   const { report } = input;
   if (report) yield* reportOutcome(tx, run, outcome, state, report, awaiting);
   const joined = yield* tx.all(collectedBy, { id: run.id });

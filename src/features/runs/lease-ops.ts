@@ -8,6 +8,7 @@ import type { Wait } from '../../domain/wait.ts';
 import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { appendEvent } from '../events/ops.ts';
+import { hasUrgentMail, tellUrgentMail } from '../inbox/mail.ts';
 import { appendEntries } from '../sessions/ops.ts';
 import { markResultTold } from '../sessions/system-events.ts';
 import { noteCharges, type Reservation, type Reserved, reserve } from '../usage/ledger.ts';
@@ -91,16 +92,37 @@ interface RecordedStep extends Held, Spent {
   readonly tells?: readonly string[];
 }
 
-/** Appends finished steps to the transcript. Returns the sequence of the first entry. */
+/** What was written, and whether somebody has something to say that cannot wait for the end of the turn. */
+export interface Recorded {
+  readonly first: number;
+  readonly hasMail: boolean;
+}
+
+/** Appends finished steps to the transcript. */
 export const recordStep = txOp(
   'runs.record',
-  function* (tx, { entries, tells = [], charges = [], day = '', ...held }: RecordedStep): OpSteps<number> {
+  function* (tx, { entries, tells = [], charges = [], day = '', ...held }: RecordedStep): OpSteps<Recorded> {
     const run = yield* heldRun(tx, held);
     if (charges.length > 0) yield* noteCharges(tx, run, day, charges);
     const first = yield* appendEntries(tx, sessionIdOf(run), run.id, entries);
     for (const resultOf of tells) yield* markResultTold(tx, { resultOf, runId: run.id });
     yield* appendRunEvent(tx, run, `worker:${run.worker_id ?? ''}`, { kind: 'run.step', entries: entries.map(({ kind }, i) => ({ seq: first + i, kind })) });
-    return first;
+    return { first, hasMail: yield* hasUrgentMail(tx, run) };
+  },
+  { worker: true },
+);
+
+/** Puts urgent mail into the transcript between two steps. Answers the entry, or null when there is none any more. */
+export const takeUrgentMail = txOp(
+  'runs.mail',
+  function* (tx, held: Held): OpSteps<{ first: number; entry: EntryBody } | null> {
+    const run = yield* heldRun(tx, held);
+    const text = yield* tellUrgentMail(tx, run);
+    if (text === '') return null;
+    const entry: EntryBody = { kind: 'user', text };
+    const first = yield* appendEntries(tx, sessionIdOf(run), run.id, [entry]);
+    yield* appendRunEvent(tx, run, `worker:${run.worker_id ?? ''}`, { kind: 'run.step', entries: [{ seq: first, kind: 'user' }] });
+    return { first, entry };
   },
   { worker: true },
 );

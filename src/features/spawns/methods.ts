@@ -4,10 +4,12 @@ import { z } from 'zod';
 import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { PRIORITY, type PriorityName } from '../../domain/lane.ts';
-import { ROLES } from '../../domain/role.ts';
+import { modelChain } from '../../domain/model.ts';
+import { modelForRole, ROLES, type RolePolicy, spawnRightsOf } from '../../domain/role.ts';
 import { CHILD_POLICIES } from '../../domain/run.ts';
 import { agentIdOf } from '../../domain/session.ts';
 import type { SpawnOrder } from '../../domain/spawn.ts';
+import { rolePolicies, rolePolicy } from '../../domain/team.ts';
 import { newUuid } from '../../kit/id.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
 import { NEVER_MS, waitForEnd } from '../runs/wait.ts';
@@ -31,6 +33,7 @@ export const SpawnInput = z.strictObject({
   timeoutSeconds: z.number().min(0).max(DAY_SECONDS).optional().describe('The older name of runTimeoutSeconds.'),
   cleanup: z.enum(['keep', 'delete']).optional().describe('delete: its session leaves the lists when it ends.'),
   idempotencyKey: z.string().min(1).max(200).optional().describe('Sent twice it starts one sub-agent.'),
+  taskType: z.string().max(100).optional().describe('What sort of task it is, where the role has models by type: planning, monitoring.'),
   priority: z.enum(['urgent', 'spawn', 'background']).optional(),
   budget: z
     .strictObject({ usd: z.number().min(0).optional(), tokens: z.int().min(0).optional() })
@@ -43,10 +46,18 @@ export const SpawnInput = z.strictObject({
 });
 export type SpawnInput = z.infer<typeof SpawnInput>;
 
+/** By the policy of a role. Its built-in models are those of one maker, and hold where that maker's models are used. */
+function roleModel(config: Config, policy: RolePolicy, { role, model: asked, taskType }: Pick<SpawnInput, 'role' | 'model' | 'taskType'>): string | undefined {
+  const own = role && config.team.roles[role];
+  const isTheirs = own?.model !== undefined || modelChain(config, defaultAgentId(config), null)[0]?.provider === 'anthropic';
+  return isTheirs || asked !== undefined ? modelForRole(policy, { asked, taskType }).model : undefined;
+}
+
 /** The order for a child, without who hears of it. */
 export function orderOf(input: SpawnInput, config: Config): SpawnOrder {
-  const model = input.model ?? config.agents.defaults.subagents.model;
-  const seconds = input.runTimeoutSeconds || input.timeoutSeconds || DAY_SECONDS;
+  const policy = input.role && rolePolicy(config, input.role);
+  const model = (policy && roleModel(config, policy, input)) ?? input.model ?? config.agents.defaults.subagents.model;
+  const seconds = input.runTimeoutSeconds || input.timeoutSeconds || policy?.limits?.timeoutSeconds || DAY_SECONDS;
   const priority: PriorityName = input.priority ?? 'spawn';
   const { usd, tokens } = input.budget ?? {};
   return {
@@ -97,6 +108,7 @@ export const spawnsRequest = method({
         }),
       },
       limits: config.agents.defaults.subagents,
+      rights: spawnRightsOf(rolePolicies(config)),
       cleanup: input.cleanup ?? 'keep',
       ...childNames(agentId),
     });

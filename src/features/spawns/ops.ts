@@ -1,6 +1,6 @@
 // Spawns in the store: a request, its child session and its queued run are one step.
 
-import type { Role, Spawner } from '../../domain/role.ts';
+import type { Role, Spawner, SpawnRights } from '../../domain/role.ts';
 import { isRole } from '../../domain/role.ts';
 import { isTerminal } from '../../domain/run.ts';
 import { decideSpawn, type SpawnFact, type SpawnLimits, type SpawnOrder, type SpawnState } from '../../domain/spawn.ts';
@@ -32,6 +32,8 @@ export interface SpawnRequest {
   readonly label: string | null;
   readonly order: SpawnOrder;
   readonly limits: SpawnLimits;
+  /** Whom each role may start, by the owner's policy. */
+  readonly rights: SpawnRights;
   readonly cleanup: 'keep' | 'delete';
   /** Names for the child, drawn by the caller. */
   readonly childSessionKey: string;
@@ -119,6 +121,7 @@ export const requestSpawn = txOp(
       parentRunId !== null && (!parent || isTerminal(parent.state))
         ? ({ kind: 'deny', rule: 'parent' } as const)
         : decideSpawn({
+            rights: request.rights,
             spawner: spawnerOf(parent, request.spawnerRole),
             role,
             depth: (parent?.depth ?? 0) + 1,

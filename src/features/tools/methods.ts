@@ -5,6 +5,7 @@ import { defaultAgentId } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { PRIORITY } from '../../domain/lane.ts';
 import { agentIdOf } from '../../domain/session.ts';
+import { roleOfAgent } from '../../domain/team.ts';
 import { isToolAllowed } from '../../domain/tool.ts';
 import { newUuid } from '../../kit/id.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
@@ -40,7 +41,7 @@ export async function invoke(context: MethodContext, { tool, action, args = {}, 
   const { config } = gateway.config();
   const key = resolveKey(context, sessionKey ?? 'main');
   const agentId = agentIdOf(key) ?? defaultAgentId(config);
-  if (!isToolAllowed(config, { agentId, sessionKey: key, depth: 0 }, tool)) throw fault('tool.unknown', { tool });
+  if (!isToolAllowed(config, { agentId, sessionKey: key, depth: 0, role: roleOfAgent(config, agentId) }, tool)) throw fault('tool.unknown', { tool });
   const { run } = await store.call(submitRun, {
     workspaceId,
     actor: principal.actor,

@@ -4,13 +4,14 @@ import type { Config } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { contextWindowOf, type ModelRef, modelChain } from '../../domain/model.ts';
 import type { RunOutcome, TerminalState } from '../../domain/run.ts';
+import { roleOfAgent } from '../../domain/team.ts';
 import { type AssistantEntry, addUsage, type EntryBody, type EntryUsage, NO_USAGE, openCalls, type ToolCall } from '../../domain/transcript.ts';
 import type { Wait } from '../../domain/wait.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
 import type { Scrub } from '../../kit/scrub.ts';
 import type { Tool } from '../../ports/tool.ts';
 import type { TurnAssignment } from '../runs/claim.ts';
-import { finishRun, recordStep, recordSummary, releaseRun, suspendRun } from '../runs/lease-ops.ts';
+import { finishRun, recordStep, recordSummary, releaseRun, suspendRun, takeUrgentMail } from '../runs/lease-ops.ts';
 import { readEntries } from '../sessions/ops.ts';
 import { callModel, type ModelAnswer, type ModelAsk, type ModelWorld } from './call-model.ts';
 import { compactionOf, isDue, SUMMARY_PROMPT, summaryTokens, transcriptOf } from './compact.ts';
@@ -90,17 +91,27 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
   let usage: EntryUsage = NO_USAGE;
   let steps = 0;
   let streaming = '';
+  /** Somebody has something to say that cannot wait for the end of the turn. */
+  let mailWaits = false;
   let lastAnswer: ModelAnswer | undefined;
   const { onCharge, spent, reserve } = createSpending(run, held, { store, config, clock: world.clock, signal });
 
   const record = async (history: History, entries: readonly EntryBody[], tells: readonly string[] = []) => {
-    const first = await durably(store, recordStep, { ...held, entries, tells, ...spent() }, signal);
+    const { first, hasMail } = await durably(store, recordStep, { ...held, entries, tells, ...spent() }, signal);
+    mailWaits ||= hasMail;
     const known = first === history.lastSeq() + 1;
     history.add(
       known
         ? entries.map((body, i) => ({ seq: first + i, runId: run.runId, at: 0, body }))
         : await store.call(readEntries, { sessionId: run.sessionId, after: history.lastSeq() }),
     );
+  };
+
+  /** Takes urgent mail into the conversation, between two steps. */
+  const hearMail = async (history: History) => {
+    mailWaits = false;
+    const heard = await durably(store, takeUrgentMail, held, signal);
+    if (heard) history.add([{ seq: heard.first, runId: run.runId, at: 0, body: heard.entry }]);
   };
 
   /** Lets go of the run until something is settled; comes back when it is settled already. */
@@ -192,6 +203,7 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
       sandbox: context.sandbox.ok ? context.sandbox.sandbox.level : 'refused',
       host: world.host,
       tools: specs,
+      role: run.role ?? roleOfAgent(config, run.agentId),
       extra: run.input.extraSystemPrompt,
       readFile: world.readFile,
     });
@@ -246,6 +258,7 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
       await record(history, [entry]);
       streaming = '';
       await standStill(toolsWorld, answer.toolCalls, await runCalls(toolsWorld, answer.toolCalls), keep);
+      if (mailWaits) await hearMail(history);
     }
     throw fault('run.too_many_steps', { steps });
   };

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { CronSpec } from '../../../src/domain/cron.ts';
+import { DEFAULT_POLICIES, spawnRightsOf } from '../../../src/domain/role.ts';
 import { type EntryBody, NO_USAGE } from '../../../src/domain/transcript.ts';
 import type { CronHome } from '../../../src/features/cron/fire.ts';
 import { cronSlots, putCronJob, removeCronJob, tickCron } from '../../../src/features/cron/ops.ts';
@@ -71,6 +72,7 @@ export function storeOrchestrationConformance(name: string, open: OpenStore): vo
           ...(parent && { report: { name: 'x', sessionKey: parent.sessionKey, agentId: 'main', as: 'result' as const, now: true } }),
         },
         limits: LIMITS,
+        rights: spawnRightsOf(DEFAULT_POLICIES),
         cleanup: 'keep',
         childSessionKey: `agent:main:subagent:${n}`,
         childRunKey: `child-${n}`,

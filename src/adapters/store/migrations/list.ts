@@ -4,6 +4,7 @@ import { heart } from './0001-heart.ts';
 import { doors } from './0002-doors.ts';
 import { orchestration } from './0003-orchestration.ts';
 import { cluster } from './0004-cluster.ts';
+import { team } from './0005-team.ts';
 
 export interface Migration {
   readonly version: number;
@@ -11,6 +12,6 @@ export interface Migration {
   readonly statements: readonly string[];
 }
 
-export const MIGRATIONS: readonly Migration[] = [heart, doors, orchestration, cluster];
+export const MIGRATIONS: readonly Migration[] = [heart, doors, orchestration, cluster, team];
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)?.version ?? 0;
