@@ -148,6 +148,17 @@ export function digestOf({ from, to, type, subject, content, claimedId, replyTo 
   return sha256Hex(canonicalJson({ from, to, type, subject, content, claimedId, replyTo }));
 }
 
+/** A message of the gateway itself, or of code that speaks for it. */
+export function plainMessage({
+  type,
+  subject,
+  content,
+  priority = NORMAL,
+}: Pick<WrittenMessage, 'type' | 'subject' | 'content'> & { readonly priority?: MessagePriority }): WrittenMessage {
+  const unsaid = { from: null, to: null, claimedId: null, claimedAt: null, replyTo: null, thread: null, answerBy: null } as const;
+  return { ...unsaid, type, subject, content, priority, needsAnswer: false };
+}
+
 const FOLDS = /escalat|alert|alarm|warning|block|stale|stuck|reminder/i;
 
 /** Equal escalations have equal keys, whatever their ids, times and numbers. Null for messages that are never folded. */

@@ -21,6 +21,7 @@ import { spawnsCancel, spawnsGet, spawnsList, spawnsRequest, spawnsWait } from '
 import { toolsInvoke } from './tools/methods.ts';
 import { usageCost, usageFund, usageReport } from './usage/methods.ts';
 import { whyMethod } from './why/methods.ts';
+import { workspacePhase, workspaceStatus } from './workspace/methods.ts';
 
 export const methods: readonly AnyMethod[] = [
   health,
@@ -64,6 +65,8 @@ export const methods: readonly AnyMethod[] = [
   inboxRead,
   inboxAck,
   inboxThread,
+  workspaceStatus,
+  workspacePhase,
   spawnsRequest,
   spawnsGet,
   spawnsList,

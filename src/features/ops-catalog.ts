@@ -8,6 +8,7 @@ import { expireApprovals, fundWaiting, resolveApproval } from './decisions/ops.t
 import { decidePairing, getDeviceGrant, listDevices, noteTokenUse, pairDevice, requestPairing, revokeToken, rotateToken } from './devices/ops.ts';
 import { eventCursor, eventsSince } from './events/ops.ts';
 import { beatHeart, lastHeartbeatEnd, wakeSession } from './heartbeats/ops.ts';
+import { noteMessageFiles, openMessageFiles, settledMessageFiles, takenFromBox, unshownMessages } from './inbox/files.ts';
 import { boxOfRun } from './inbox/mail.ts';
 import { ackMessage, countBoxes, listMessages, messageThread, readMessage, takeMessages } from './inbox/ops.ts';
 import { goRounds } from './inbox/rounds.ts';
@@ -19,10 +20,12 @@ import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitMessage, submit
 import { getSession, getSessionById, listSessions, readEntries, readLatestEntries, searchEntries, sessionGist } from './sessions/ops.ts';
 import { pendingSystemEvents } from './sessions/system-events.ts';
 import { getSetting, publishFiles, putSetting } from './settings/ops.ts';
+import { filedSpawn, requestByFile } from './spawns/by-file.ts';
 import { cancelSpawn, childrenOf, getSpawn, listSpawns, requestSpawn, tidySessions } from './spawns/ops.ts';
 import { fundBudget, spendingSince } from './usage/ops.ts';
 import { explain } from './why/ops.ts';
 import { beginWorker, endWorker, forgetProcess, noteProcess } from './workers/ops.ts';
+import { choosePhases } from './workspace/phases.ts';
 
 export const ops: readonly AnyOp[] = [
   expireApprovals,
@@ -30,7 +33,10 @@ export const ops: readonly AnyOp[] = [
   getApproval,
   listApprovals,
   requestApproval,
+  choosePhases,
   requestSpawn,
+  filedSpawn,
+  requestByFile,
   cancelSpawn,
   childrenOf,
   getSpawn,
@@ -80,6 +86,11 @@ export const ops: readonly AnyOp[] = [
   suspendRun,
   takeUrgentMail,
   ackMessage,
+  noteMessageFiles,
+  openMessageFiles,
+  settledMessageFiles,
+  takenFromBox,
+  unshownMessages,
   boxOfRun,
   countBoxes,
   goRounds,

@@ -1,31 +1,49 @@
-// The team's side of a workspace: mail and its rounds. Files come in and go out through doors/files.
+// The team's side of a workspace: mail and its rounds, and the files that agents share, as far as each part is taken over.
 
+import { existsSync } from 'node:fs';
 import type { Config } from '../domain/config.ts';
 import type { SealedEvent } from '../domain/event.ts';
+import { type Phases, phasesFrom } from '../domain/phase.ts';
+import { type OpenFileDoor, openFileDoor } from '../doors/files/door.ts';
+import { createInboxDoor } from '../doors/files/inbox-door.ts';
+import { hasTraffic, schedulerRoot } from '../doors/files/scheduler-root.ts';
+import { createSpawnDoor } from '../doors/files/spawn-door.ts';
 import { cronHome } from '../features/cron/methods.ts';
 import { listCronJobs, runCronJob } from '../features/cron/ops.ts';
 import { boxNamed } from '../features/inbox/mail.ts';
 import { boxesOf } from '../features/inbox/methods.ts';
 import { startPostmaster } from '../features/inbox/postmaster.ts';
 import type { Unheard } from '../features/inbox/rounds.ts';
+import { choosePhases } from '../features/workspace/phases.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { Log } from '../kit/log.ts';
+import { startLoop } from '../kit/loop.ts';
+import type { TeamStatus } from '../ports/method.ts';
 import type { Store } from '../ports/store.ts';
 
 interface TeamOptions {
   readonly workspaceId: string;
+  /** Absolute path of the folder that the team works in. */
+  readonly workspace: string;
   readonly store: Store;
   readonly config: () => Config;
   readonly clock: Clock;
   readonly log: Log;
   /** Whether this node is the one that does it now. */
   readonly isMine: () => boolean;
+  /** Told when a part is switched. */
+  readonly onPhases: () => void;
 }
 
 export type Team = ReturnType<typeof startTeam>;
 
-export function startTeam(options: TeamOptions) {
-  const { workspaceId, store, config } = options;
+const LOOK_EVERY_MS = 60_000;
+
+export function startTeam({ onPhases, ...options }: TeamOptions) {
+  const { workspaceId, workspace, store, config, clock, log, isMine } = options;
+  const root = schedulerRoot(workspace);
+  /** Until they are known nothing is touched. */
+  let phases: Phases = { ...phasesFrom({}, true), inbox: 'off', 'spawn-queue': 'off', heartbeats: 'off', progress: 'off' };
 
   /** Where one agent plays all roles, each has a job of its name: that job reads the mail. */
   const startJobFor = async ({ box }: Unheard) => {
@@ -35,11 +53,47 @@ export function startTeam(options: TeamOptions) {
   };
   const postmaster = startPostmaster({ ...options, startJobFor });
 
+  const world = { root, workspaceId, store, config, clock, log };
+  const doors: readonly OpenFileDoor[] = [createInboxDoor(world), createSpawnDoor(world)].map((door) =>
+    openFileDoor(door, () => phases[door.name], isMine, world),
+  );
+  const adopt = (now: Phases) => {
+    phases = now;
+    for (const door of doors) door.poke();
+    onPhases();
+  };
+
+  /** What nobody has decided is settled when the folder is first seen: one in use is only looked at. */
+  let known = false;
+  const settle = async () => {
+    if (known || !isMine()) return LOOK_EVERY_MS;
+    if (!existsSync(root)) {
+      adopt(phasesFrom({}, false));
+      return LOOK_EVERY_MS;
+    }
+    const traffic = hasTraffic(root);
+    adopt(await store.call(choosePhases, { workspaceId, actor: 'gateway', chosen: {}, hasTraffic: traffic }));
+    known = true;
+    if (Object.values(phases).includes('observe'))
+      log.warn({ root, phases }, 'a team is at work in this workspace: its files are only observed. clawdbot workspace phase all on takes them over');
+    return LOOK_EVERY_MS;
+  };
+  const settling = startLoop({ name: 'phases', everyMs: LOOK_EVERY_MS, run: settle, clock, log });
+
   return {
-    onEvent: ({ body }: SealedEvent) => {
+    phases: () => phases,
+    status: (): TeamStatus => ({ root, exists: existsSync(root), phases, observed: Object.fromEntries(doors.map((door) => [door.name, door.observed()])) }),
+    onEvent: ({ body, stream }: SealedEvent) => {
       if (body.kind === 'message' && (body.state === 'queued' || body.state === 'dead_lettered')) postmaster.poke();
+      if (body.kind === 'setting.changed' && body.name === 'phases') {
+        known = true;
+        adopt(phasesFrom(body.value, true));
+      }
+      for (const door of doors) door.onEvent(body, stream);
     },
     reconfigure: postmaster.poke,
-    stop: () => postmaster.stop(),
+    stop: async () => {
+      await Promise.all([settling.stop(), postmaster.stop(), ...doors.map((door) => door.stop())]);
+    },
   };
 }

@@ -9,6 +9,7 @@ import type { ThreadStore } from '../adapters/store/clients.ts';
 import { type Config, defaultAgentId, type LoadedConfig, withoutCredentials, workspaceOf } from '../domain/config.ts';
 import type { SealedEvent } from '../domain/event.ts';
 import { laneLimits } from '../domain/lane.ts';
+import { phasesFrom } from '../domain/phase.ts';
 import { sandboxChoice } from '../domain/tool.ts';
 import type { WorkerToGateway } from '../domain/worker-frame.ts';
 import { checkSharedSecret, deviceToken } from '../doors/auth.ts';
@@ -160,6 +161,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
     configFile: live.file,
     logFile: log.file,
     presence: presence.list,
+    team: () => team?.status() ?? { root: '', exists: false, phases: phasesFrom({}, true), observed: {} },
     sandbox: (agentId) => {
       const pick = sandbox();
       return pick ? describeSandbox(pick(sandboxChoice(live.config(), agentId))) : { level: 'probing' };
@@ -285,11 +287,17 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
       const loops = { workspaceId, store, config: live.config, clock, log };
       const isMine = (name: (typeof LEASES)[number]) => () => keeper.holds(workspaceId, name);
       cronDoor = openCronDoor({ ...loops, stateDir });
-      ticker = startTicker({ ...loops, isMine: isMine('ticker') });
+      team = startTeam({
+        ...loops,
+        workspace: expandHome(live.config().agents.defaults.workspace, home),
+        isMine: isMine('team'),
+        onPhases: () => ticker?.poke(),
+      });
+      const { phases } = team;
+      ticker = startTicker({ ...loops, phases, isMine: isMine('ticker') });
       const readHeartbeat = (agentId: string) => readHeartbeatFile(workspaceOf(live.config(), agentId), home);
       const pacemaker = startPacemaker({ ...loops, isMine: isMine('heartbeats'), readFile: readHeartbeat });
       const tidying = startTidying({ ...loops, isMine: isMine('tidy') });
-      team = startTeam({ ...loops, isMine: isMine('team') });
       const reaper = startReaper({ workspaceId, store, clock, log, onHung: pool.kill });
       if (isShared) publishing = startLoop({ name: 'publish', everyMs: PUBLISH_EVERY_MS, run: publish, clock, log });
       live.follow(onConfig, (rejected) => reportConfig(log, rejected));

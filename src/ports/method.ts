@@ -5,9 +5,18 @@ import type { Approval } from '../domain/approval.ts';
 import type { Principal, Scope } from '../domain/authorize.ts';
 import type { LoadedConfig } from '../domain/config.ts';
 import type { RunEnded } from '../domain/event.ts';
+import type { Phases } from '../domain/phase.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { ConfigFile } from './config-file.ts';
 import type { Store } from './store.ts';
+
+/** The folder a team shares, how far each part of it is taken over, and what would be done where it is only observed. */
+export interface TeamStatus {
+  readonly root: string;
+  readonly exists: boolean;
+  readonly phases: Phases;
+  readonly observed: Readonly<Record<string, Readonly<Record<string, number>> | null>>;
+}
 
 /** What methods may ask of the running gateway beyond the store. */
 export interface Gateway {
@@ -32,6 +41,8 @@ export interface Gateway {
   /** A device says what it is doing. */
   readonly notePresence: (text: string, facts: Readonly<Record<string, unknown>>) => void;
   readonly configFile: ConfigFile;
+  /** The files that the team shares. */
+  readonly team: () => TeamStatus;
   /** A snapshot of a method's answer that is kept for a moment, as JSON text without its outer braces. */
   readonly healthBody: () => Promise<string>;
 }

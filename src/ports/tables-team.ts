@@ -88,6 +88,13 @@ export interface FileVersionTable {
   at: number;
 }
 
+/** Another key under which a spawn was asked for while it was under way. */
+export interface SpawnAliasTable {
+  workspace_id: string;
+  request_key: string;
+  spawn_id: string;
+}
+
 /** What a heartbeat file says: a hint, never the truth. */
 export interface HeartbeatTable {
   workspace_id: string;

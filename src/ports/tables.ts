@@ -2,7 +2,7 @@
 
 import type { ApprovalState } from '../domain/approval.ts';
 import type { AttemptEnd, ChildPolicy, RunKind, RunState } from '../domain/run.ts';
-import type { FileVersionTable, HeartbeatTable, MessageTable, TaskTable } from './tables-team.ts';
+import type { FileVersionTable, HeartbeatTable, MessageTable, SpawnAliasTable, TaskTable } from './tables-team.ts';
 import type { BudgetNoteTable, CronJobTable, CronSlotTable, LedgerTable, ReservationTable, SpawnTable, SpendTable, WaitOnTable } from './tables-work.ts';
 
 export interface SessionTable {
@@ -302,4 +302,5 @@ export interface Tables {
   task: TaskTable;
   file_version: FileVersionTable;
   heartbeat: HeartbeatTable;
+  spawn_alias: SpawnAliasTable;
 }

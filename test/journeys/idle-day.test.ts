@@ -6,6 +6,7 @@ import { it, type TestContext } from 'node:test';
 import type { Engine } from '../../src/adapters/store/engine.ts';
 import { openSqlite } from '../../src/adapters/store/sqlite/engine.ts';
 import { parseConfig } from '../../src/domain/config-schema.ts';
+import { phasesFrom } from '../../src/domain/phase.ts';
 import { startTicker } from '../../src/features/cron/ticker.ts';
 import { sealEvents } from '../../src/features/events/ops.ts';
 import { wakeSession } from '../../src/features/heartbeats/ops.ts';
@@ -83,7 +84,7 @@ async function household(t: TestContext, { heartbeatFile, check }: { heartbeatFi
   await store.call(setLanes, { workspaceId: W, slots: { main: 4, cron: 4 } });
   const base = { workspaceId: W, store, config: () => parsed.config, clock, log: quiet };
   const loops = [
-    startTicker({ ...base, isMine: () => true }),
+    startTicker({ ...base, isMine: () => true, phases: () => phasesFrom({}, false) }),
     startPacemaker({ ...base, isMine: () => true, readFile: async () => heartbeatFile() }),
     startReaper({ workspaceId: W, store, clock, log: quiet, onHung: () => undefined }),
   ];

@@ -22,6 +22,7 @@ import { addTuiVerb } from './verbs/tui.ts';
 import { addUsageVerbs } from './verbs/usage.ts';
 import { addViewVerbs } from './verbs/views.ts';
 import { addWhyVerb } from './verbs/why.ts';
+import { addWorkspaceVerbs } from './verbs/workspace.ts';
 import type { CliWorld, Profile } from './world.ts';
 
 /** Runs one command line. Resolves with the exit code. */
@@ -73,6 +74,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addCronVerbs(program, context);
   addSpawnVerbs(program, context, setExit);
   addInboxVerbs(program, context);
+  addWorkspaceVerbs(program, context);
   addSystemVerbs(program, context);
   addDoctorVerb(program, context);
   addUsageVerbs(program, context);

@@ -25,7 +25,8 @@ export function createInboxTool({ store, config }: AgentToolWorld): Tool {
     const isKnown = knownBoxes(config).includes(message.box);
     return answer({
       status: 'ok',
-      ...taken,
+      id: taken?.id,
+      fate: taken?.fate,
       to: message.box,
       ...(!isKnown && { note: `nobody is known to read "${message.box}"; known: ${knownBoxes(config).join(', ')}` }),
     });

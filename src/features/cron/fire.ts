@@ -2,6 +2,7 @@
 
 import { type CronCheck, type CronSpec, jobPriority } from '../../domain/cron.ts';
 import type { Report } from '../../domain/run.ts';
+import { slugOf } from '../../domain/team.ts';
 import { localTime } from '../../kit/cron-time.ts';
 import type { OpSteps, Tx } from '../../ports/store.ts';
 import { enqueueRun, hasRoom } from '../runs/enqueue.ts';
@@ -18,6 +19,8 @@ export interface CronHome {
   readonly timeoutMs: number;
   readonly graceMinutes: number;
   readonly zone: string;
+  /** Names of jobs whose work the gateway does itself, in small letters with dashes. */
+  readonly held: readonly string[];
 }
 
 interface Firing {
@@ -57,6 +60,7 @@ export function* fireSlot(tx: Tx, home: CronHome, firing: Firing): OpSteps<Fired
   const { spec } = firing;
   const agentId = spec.agentId ?? home.defaultAgentId;
   const skipped = (reason: string): Fired => ({ kind: 'skipped', reason, said: reason });
+  if (home.held.includes(slugOf(spec.name)) && firing.actor === 'cron') return skipped('held: the gateway does the work of this job itself');
   if (!home.agentIds.includes(agentId)) return skipped(`unknown agent id "${agentId}"`);
   const mainSession = `agent:${agentId}:${home.mainKey}`;
   const { onlyIf = [] } = spec;

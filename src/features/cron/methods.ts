@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
 import { CRON_CHECKS, type CronSpec, nextSlot, normaliseJob, parseJob } from '../../domain/cron.ts';
 import { fault } from '../../domain/fault-codes.ts';
+import { type Phases, WORKSPACE_PARTS, type WorkspacePart } from '../../domain/phase.ts';
 import { localTime, localZone } from '../../kit/cron-time.ts';
 import { newUuid, uuidOf } from '../../kit/id.ts';
 import { method } from '../../ports/method.ts';
@@ -16,7 +17,14 @@ import type { JobView, SlotView } from './rows.ts';
 const Payload = z.record(z.string(), z.unknown());
 const Named = { id: z.string().min(1).max(200).optional(), jobId: z.string().min(1).max(200).optional() };
 
-export function cronHome(config: Config, workspaceId: string): CronHome {
+/** Jobs of old whose work is code now, by the part of the workspace that does it. */
+const JOBS_OF_PARTS: Readonly<Partial<Record<WorkspacePart, readonly string[]>>> = {
+  'spawn-queue': ['spawn-processor', 'spawn-queue-processor', 'spawn-queue', 'process-spawn-queue'],
+  heartbeats: ['proactive-scheduler', 'heartbeat-monitor', 'heartbeat-check'],
+};
+
+export function cronHome(config: Config, workspaceId: string, phases?: Phases): CronHome {
+  const parts = WORKSPACE_PARTS.filter((part) => phases?.[part] === 'on');
   return {
     workspaceId,
     defaultAgentId: defaultAgentId(config),
@@ -25,6 +33,7 @@ export function cronHome(config: Config, workspaceId: string): CronHome {
     timeoutMs: config.agents.defaults.timeoutSeconds * 1000,
     graceMinutes: config.cron.graceMinutes,
     zone: zoneOf(config),
+    held: parts.flatMap((part) => JOBS_OF_PARTS[part] ?? []),
   };
 }
 

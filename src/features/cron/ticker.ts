@@ -1,6 +1,7 @@
 // The room's loop: decides slots when they are due. Its clock is a timer; what is due is told by the store.
 
 import type { Config } from '../../domain/config.ts';
+import type { Phases } from '../../domain/phase.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Log } from '../../kit/log.ts';
 import { type Loop, startLoop } from '../../kit/loop.ts';
@@ -14,6 +15,7 @@ interface TickerOptions {
   readonly config: () => Config;
   readonly clock: Clock;
   readonly log: Log;
+  readonly phases: () => Phases;
   /** Whether this node is the one that does it now. */
   readonly isMine: () => boolean;
 }
@@ -22,11 +24,11 @@ interface TickerOptions {
 const LONGEST_WAIT_MS = 30_000;
 
 /** Poke it when jobs have changed or a run of one has ended. */
-export function startTicker({ workspaceId, store, config, clock, log, isMine }: TickerOptions): Loop {
+export function startTicker({ workspaceId, store, config, clock, log, phases, isMine }: TickerOptions): Loop {
   const run = async () => {
-    if (!config().cron.enabled || !isMine()) return LONGEST_WAIT_MS;
+    if (!config().cron.enabled || phases().cron !== 'on' || !isMine()) return LONGEST_WAIT_MS;
     await store.call(settleCron, { workspaceId });
-    const { decided, nextAt } = await store.call(tickCron, cronHome(config(), workspaceId));
+    const { decided, nextAt } = await store.call(tickCron, cronHome(config(), workspaceId, phases()));
     if (decided > 0) log.debug({ slots: decided }, 'slots of cron jobs were decided');
     return nextAt === null ? LONGEST_WAIT_MS : Math.max(0, Math.min(LONGEST_WAIT_MS, nextAt - clock.now()));
   };

@@ -87,7 +87,7 @@ export const inboxSend = method({
     const message = composed(config, input, OWNER_BOX, context.principal.actor);
     const [taken] = await context.store.call(takeMessages, { workspaceId: context.workspaceId, messages: [message] });
     if (!taken) throw new Error('the message was not taken');
-    return { ...taken, box: message.box, known: knownBoxes(config).includes(message.box) };
+    return { id: taken.id, fate: taken.fate, box: message.box, known: knownBoxes(config).includes(message.box) };
   },
 });
 

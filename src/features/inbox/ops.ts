@@ -27,6 +27,8 @@ export type Fate = 'new' | 'duplicate' | 'amendment' | 'folded';
 export interface Taken {
   readonly id: string;
   readonly fate: Fate;
+  /** The file that shows it. */
+  readonly file: string | null;
 }
 
 type OfBox = { readonly workspaceId: string; readonly box: string };
@@ -175,7 +177,7 @@ export function* takeMessage(tx: Tx, workspaceId: string, message: NewMessage): 
   const known = yield* tx.one(byDigest, { workspaceId, box, digest });
   if (known) {
     if (file !== undefined && known.file === null) yield* tx.run(moveFile, { id: known.id, file });
-    return { id: known.id, fate: 'duplicate' };
+    return { id: known.id, fate: 'duplicate', file: known.file ?? file ?? null };
   }
   const edited = file === undefined ? undefined : yield* tx.one(byFile, { workspaceId, file });
   const foldKey = foldKeyOf(message, sender);
@@ -218,14 +220,14 @@ export function* takeMessage(tx: Tx, workspaceId: string, message: NewMessage): 
     acked_by: null,
     failures: 0,
     escalations: 0,
-    reported_at: null,
+    reported_at: message.expiresInMs === undefined ? null : tx.now, // what expires by itself is missed by nobody
   };
   yield* tx.run(insertMessage, row);
   if (edited) yield* tx.run(moveFile, { id: edited.id, file: null });
   if (equal) yield* tx.run(fold, { id: equal.id });
   if (answered && answered.box === sender) yield* ack(tx, answered.id, sender);
   yield* appendMessageEvent(tx, row, message.actor);
-  return { id, fate: edited ? 'amendment' : equal ? 'folded' : 'new' };
+  return { id, fate: edited ? 'amendment' : equal ? 'folded' : 'new', file: file ?? null };
 }
 
 /** A claimed deadline counts when it lies ahead; a request without one is due within a day. */

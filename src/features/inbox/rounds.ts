@@ -1,6 +1,7 @@
 // The postmaster's rounds: wakes those who have mail, says which boxes nobody reads, follows requests that nobody answers.
 
-import { URGENT, wakeAfterMs } from '../../domain/inbox.ts';
+import { sql } from 'kysely';
+import { plainMessage, URGENT, wakeAfterMs } from '../../domain/inbox.ts';
 import { PRIORITY } from '../../domain/lane.ts';
 import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { MessageTable } from '../../ports/tables-team.ts';
@@ -19,7 +20,7 @@ const waiting = statement<{ workspaceId: string }>()((db, p) =>
       fn.min('arrived_at').as('oldest'),
       fn.max('id').as('newest'),
       fn.max('failures').as('failures'),
-      fn.max('reported_at').as('reported'),
+      sql<number>`sum(case when reported_at is null then 1 else 0 end)`.as('unreported'),
       fn.countAll<number>().as('n'),
     ])
     .where('workspace_id', '=', p.workspaceId)
@@ -114,7 +115,7 @@ export const goRounds = txOp('inbox.rounds', function* (tx, { workspaceId, timeo
     }
     if (dueAt <= tx.now) unheard.push({ box, urgent });
     const oldest = Math.min(...classes.map((one) => Number(one.oldest)));
-    if (classes.every(({ reported }) => reported !== null)) continue;
+    if (classes.every(({ unreported }) => Number(unreported) === 0)) continue;
     if (oldest + UNREAD_MS > tx.now) remember(oldest + UNREAD_MS);
     else
       yield* reportUnread(
@@ -191,20 +192,6 @@ function* notice(tx: Tx, { owner }: Boxes, about: MessageTable, to: string, subj
 }
 
 function plainNotice(subject: string) {
-  return {
-    from: null,
-    to: null,
-    type: 'escalation',
-    subject,
-    priority: URGENT,
-    claimedId: null,
-    claimedAt: null,
-    replyTo: null,
-    thread: null,
-    needsAnswer: false,
-    answerBy: null,
-    sender: 'gateway',
-    origin: 'call',
-    actor: 'postmaster',
-  } as const;
+  const message = plainMessage({ type: 'escalation', subject, content: '', priority: URGENT });
+  return { ...message, sender: 'gateway', origin: 'call', actor: 'postmaster' } as const;
 }

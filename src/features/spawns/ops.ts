@@ -26,6 +26,8 @@ export interface SpawnRequest {
   readonly parentRunId: string | null;
   /** Role of the asking agent, when it has one. */
   readonly spawnerRole: Role | null;
+  /** Somebody without proof says that he has this role: it narrows what he may ask for, down from what a plain sub-agent may. */
+  readonly claimedRole?: Role | null;
   readonly agentId: string;
   readonly agentAllowed: boolean;
   readonly role: Role | null;
@@ -122,7 +124,7 @@ export const requestSpawn = txOp(
         ? ({ kind: 'deny', rule: 'parent' } as const)
         : decideSpawn({
             rights: request.rights,
-            spawner: spawnerOf(parent, request.spawnerRole),
+            spawner: request.claimedRole === undefined ? spawnerOf(parent, request.spawnerRole) : (request.claimedRole ?? 'plain'),
             role,
             depth: (parent?.depth ?? 0) + 1,
             openChildren: children.length,

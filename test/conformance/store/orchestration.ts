@@ -305,7 +305,16 @@ export function storeOrchestrationConformance(name: string, open: OpenStore): vo
         payload: { kind: 'systemEvent', text: 'tick' },
       });
       await store.call(putCronJob, { workspaceId: W, actor: 'test', id: 'job', spec, restart: true });
-      const home: CronHome = { workspaceId: W, defaultAgentId: 'main', agentIds: ['main'], mainKey: 'main', timeoutMs: 60_000, graceMinutes: 60, zone: 'UTC' };
+      const home: CronHome = {
+        workspaceId: W,
+        defaultAgentId: 'main',
+        agentIds: ['main'],
+        mainKey: 'main',
+        timeoutMs: 60_000,
+        graceMinutes: 60,
+        zone: 'UTC',
+        held: [],
+      };
       for (let round = 0; round < 500; round++) {
         advance(round % 3 === 0 ? 50_000 : round % 3 === 1 ? -30_000 : 40_000);
         await Promise.all([store.call(tickCron, home), store.call(tickCron, home)]);

@@ -30,6 +30,8 @@ export const team = {
     `CREATE TABLE file_version (
       workspace_id TEXT NOT NULL, path TEXT NOT NULL, seq BIGINT NOT NULL, hash TEXT NOT NULL, text TEXT NOT NULL, actor TEXT NOT NULL,
       note TEXT, at BIGINT NOT NULL, PRIMARY KEY (workspace_id, path, seq))`,
+    `CREATE TABLE spawn_alias (workspace_id TEXT NOT NULL, request_key TEXT NOT NULL, spawn_id TEXT NOT NULL, PRIMARY KEY (workspace_id, request_key))`,
+    `CREATE INDEX spawn_label ON spawn (workspace_id, label) WHERE label IS NOT NULL`,
     `CREATE TABLE heartbeat (
       workspace_id TEXT NOT NULL, task TEXT NOT NULL, session_key TEXT, status TEXT, progress TEXT, seen_at BIGINT NOT NULL,
       stale_at BIGINT, settled TEXT, PRIMARY KEY (workspace_id, task))`,

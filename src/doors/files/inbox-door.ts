@@ -1,0 +1,231 @@
+// scheduler/inboxes: files that agents drop become messages, messages that wait are shown as files, and what is read goes to the archive.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Config } from '../../domain/config.ts';
+import { digestOf, messageOfJson, messageOfText, URGENT, type WrittenMessage } from '../../domain/inbox.ts';
+import { canonicalAgent } from '../../domain/team.ts';
+import { type FiledMessage, noteMessageFiles, openMessageFiles, settledMessageFiles, takenFromBox, unshownMessages } from '../../features/inbox/files.ts';
+import { knownBoxes, OWNER_BOX } from '../../features/inbox/methods.ts';
+import { type NewMessage, takeMessages } from '../../features/inbox/ops.ts';
+import { messageOf } from '../../kit/fault.ts';
+import { sha256Hex } from '../../kit/id.ts';
+import type { FileDoor, FileDoorWorld } from './door.ts';
+import { isNoise, moveAside, quarantine, readShared, STILL_MS, writeView } from './shared-file.ts';
+
+const ACTOR = 'file:inboxes';
+const BATCH = 200;
+const MAX_SHOWN_OF_BROKEN = 4000;
+const IS_MEMO = /\.(md|markdown|txt)$/i;
+
+export function createInboxDoor({ root, workspaceId, store, config, clock, log }: FileDoorWorld): FileDoor {
+  const folder = join(root, 'inboxes');
+  /** Files that were looked at, as they were then. */
+  const seen = new Map<string, string>();
+  /** Whole-role side files grow at their end. */
+  const sideTexts = new Map<string, string>();
+
+  /** Box folders and side files, as names from the inboxes folder. */
+  const everything = (): string[] =>
+    list(folder).flatMap((entry) => {
+      if (!entry.isDirectory) return IS_MEMO.test(entry.name) ? [entry.name] : [];
+      if (isNoise(entry.name)) return [];
+      return list(join(folder, entry.name)).flatMap(({ name, isDirectory }) => (isDirectory || isNoise(name) ? [] : [`${entry.name}/${name}`]));
+    });
+
+  type Look = { readonly message: NewMessage; readonly stamp: string } | 'later' | 'broken' | undefined;
+  const look = (name: string, isReal: boolean): Look => {
+    const read = readShared(join(folder, name));
+    if (read.kind === 'gone' || read.kind === 'other') return void seen.delete(name);
+    if (read.kind === 'text' && seen.get(name) === read.stamp) return undefined;
+    const [box = '', file] = name.includes('/') ? name.split('/', 2) : [name.replace(IS_MEMO, ''), undefined];
+    const problem = (reason: string): Look => {
+      if (clock.now() - read.mtimeMs < STILL_MS) return 'later';
+      if (isReal) setAside(name, box, reason, read.kind === 'text' ? read.text : '');
+      return 'broken';
+    };
+    if (read.kind === 'unreadable') return problem(read.reason);
+    if (read.text.trim() === '') return clock.now() - read.mtimeMs < STILL_MS ? 'later' : problem('it is empty');
+    try {
+      const written =
+        file === undefined
+          ? sideMemo(name, read.text)
+          : IS_MEMO.test(file)
+            ? messageOfText(read.text)
+            : messageOfJson(JSON.parse(read.text.replace(/^\uFEFF/, '')));
+      if (!written) return problem('it holds JSON, but no object');
+      const view = shown.get(name);
+      if (view !== undefined && view === digestOf(written)) {
+        seen.set(name, read.stamp);
+        return undefined;
+      }
+      return { stamp: read.stamp, message: { ...placed(config(), box, written), original: read.text, ...(file !== undefined && { file: name }) } };
+    } catch (error) {
+      return problem(messageOf(error));
+    }
+  };
+
+  /** Files that we wrote, by what they say: only an edit of them is news. */
+  const shown = new Map<string, string>();
+
+  const sideMemo = (name: string, text: string): WrittenMessage => {
+    const before = sideTexts.get(name);
+    sideTexts.set(name, text);
+    const news = before !== undefined && text.startsWith(before) ? text.slice(before.length) : text;
+    return { ...messageOfText(news.trim() === '' ? text : news), claimedId: `side-file ${name}` };
+  };
+
+  const setAside = (name: string, box: string, reason: string, text: string) => {
+    const to = join(root, 'quarantine', 'inboxes', `${clock.now()}-${name.replace('/', '--')}`);
+    if (quarantine(join(folder, name), to, reason) === undefined) return;
+    log.warn({ file: name, reason, kept: to }, 'a message in an inbox cannot be read; it is in quarantine');
+    broken.push({
+      ...placed(config(), box, {
+        ...messageOfText(`A message to you cannot be read: ${basename(name)}`),
+        type: 'notification',
+        content: { reason, kept: to, beginning: text.slice(0, MAX_SHOWN_OF_BROKEN) },
+        priority: URGENT,
+      }),
+      sender: 'gateway',
+      key: `quarantine:${sha256Hex(`${name}\n${text}`)}`,
+    });
+  };
+  let broken: NewMessage[] = [];
+
+  const take = async (names: readonly string[]): Promise<boolean> => {
+    let isUnfinished = false;
+    for (let from = 0; from < names.length; from += BATCH) {
+      const looked = names.slice(from, from + BATCH).map((name) => ({ name, found: look(name, true) }));
+      isUnfinished ||= looked.some(({ found }) => found === 'later');
+      const files = looked.flatMap(({ name, found }) => (typeof found === 'object' ? [{ name, ...found }] : []));
+      const notices = broken;
+      broken = [];
+      if (files.length + notices.length === 0) continue;
+      const taken = await store.call(takeMessages, { workspaceId, messages: [...files.map(({ message }) => message), ...notices] });
+      for (const [i, { name, stamp }] of files.entries()) {
+        seen.set(name, stamp);
+        const { id = '', fate, file } = taken[i] ?? {};
+        if (fate === 'duplicate' && file !== name && name.includes('/')) archive(id, name); // the same message under another name
+      }
+      log.debug({ files: files.length, new: taken.filter(({ fate }) => fate !== 'duplicate').length }, 'files of inboxes');
+    }
+    return isUnfinished;
+  };
+
+  const archive = (id: string, name: string) => {
+    const [box = '', file = name] = name.split('/', 2);
+    moveAside(join(folder, name), join(folder, box, 'archive', `${id}--${file}`));
+    seen.delete(name);
+    shown.delete(name);
+  };
+
+  const archiveSettled = async (): Promise<void> => {
+    for (;;) {
+      const settled = await store.call(settledMessageFiles, { workspaceId });
+      for (const { id, file } of settled) if (file !== null) archive(id, file);
+      if (settled.length === 0) return;
+      await store.call(noteMessageFiles, { files: settled.map(({ id }) => ({ id, file: null })) });
+    }
+  };
+
+  /** What came by other doors is shown to those who read files. */
+  const show = async (): Promise<void> => {
+    const known = new Set(knownBoxes(config()));
+    const folders = new Map(list(folder).flatMap(({ name, isDirectory }) => (isDirectory ? [[canonicalAgent(config(), name), name] as const] : [])));
+    const unshown = (await store.call(unshownMessages, { workspaceId })).filter(({ box }) => box !== OWNER_BOX && (folders.has(box) || known.has(box)));
+    const files = unshown.flatMap((message) => {
+      if (message.claimed_id?.startsWith('side-file ')) return [];
+      const file = `${folders.get(message.box) ?? message.box}/${message.id}.json`;
+      const view = viewOf(message);
+      writeView(join(folder, file), `${JSON.stringify(view, null, 2)}\n`);
+      const written = messageOfJson(view);
+      if (written) shown.set(file, digestOf(written));
+      return [{ id: message.id, file }];
+    });
+    if (files.length > 0) await store.call(noteMessageFiles, { files });
+  };
+
+  /** Files that should be there and are not were taken by an agent that reads its box by hand. */
+  const missAny = async (): Promise<void> => {
+    const open = await store.call(openMessageFiles, { workspaceId });
+    for (const message of open) {
+      const written = message.file !== null && basename(message.file) === `${message.id}.json` ? messageOfJson(viewOf(message)) : undefined;
+      if (written && message.file !== null) shown.set(message.file, digestOf(written));
+    }
+    const gone = open.flatMap(({ file }) =>
+      file !== null && existsSync(join(folder, file.split('/')[0] ?? '')) && !existsSync(join(folder, file)) ? [file] : [],
+    );
+    await settleGone(gone);
+  };
+
+  const settleGone = async (files: readonly string[]): Promise<void> => {
+    if (files.length === 0) return;
+    const taken = await store.call(takenFromBox, { workspaceId, files });
+    if (taken > 0) log.info({ taken }, 'messages were taken out of their boxes by hand: they count as read');
+  };
+
+  return {
+    name: 'inbox',
+    folder,
+    deep: true,
+    round: async (names) => {
+      await show();
+      if (names === 'all') await missAny();
+      else await settleGone(names.filter((name) => name.includes('/') && !isNoise(basename(name)) && !existsSync(join(folder, name))));
+      const isUnfinished = await take(names === 'all' ? everything() : names.filter((name) => isMessageFile(name)));
+      await archiveSettled();
+      return isUnfinished;
+    },
+    observe: () => {
+      const looked = everything().map((name) => look(name, false));
+      return {
+        messages: looked.filter((found) => typeof found === 'object').length,
+        unreadable: looked.filter((found) => found === 'broken').length,
+      };
+    },
+    concerns: (body) => body.kind === 'message',
+  };
+}
+
+/** A message of a file belongs into the box whose folder it lies in. Nobody is the owner because a file says so. */
+function placed(config: Config, folder: string, written: WrittenMessage): NewMessage {
+  const sender = written.from === null ? 'unknown' : canonicalAgent(config, written.from);
+  return {
+    ...written,
+    box: canonicalAgent(config, folder),
+    sender: sender === OWNER_BOX || sender === 'gateway' ? `unverified-${sender}` : sender,
+    origin: 'file',
+    actor: ACTOR,
+  };
+}
+
+/** A message as the files of old show it. */
+function viewOf({ id, sender, box, type, subject, content, priority, arrived_at, thread, reply_to, needs_ack }: FiledMessage) {
+  return {
+    id,
+    timestamp: new Date(arrived_at).toISOString(),
+    from: sender,
+    to: box,
+    type,
+    subject,
+    priority: `P${priority}`,
+    content: JSON.parse(content) as unknown, // written by takeMessage
+    conversationId: thread,
+    ...(reply_to !== null && { replyTo: reply_to }),
+    ...(needs_ack === 1 && { requiresResponse: true }),
+  };
+}
+
+function isMessageFile(name: string): boolean {
+  const [box = '', file, more] = name.split('/');
+  if (file === undefined) return IS_MEMO.test(box) && !isNoise(box);
+  return more === undefined && !isNoise(box) && !isNoise(file);
+}
+
+function list(path: string): { readonly name: string; readonly isDirectory: boolean }[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }));
+  } catch {
+    return [];
+  }
+}
