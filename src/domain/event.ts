@@ -4,6 +4,7 @@ import type { Approval } from './approval.ts';
 import type { MessageState } from './inbox.ts';
 import type { AttemptEnd, RunKind, TerminalState } from './run.ts';
 import type { SpawnFact } from './spawn.ts';
+import type { TaskState } from './task.ts';
 import type { EntryUsage } from './transcript.ts';
 import type { Wait } from './wait.ts';
 
@@ -63,6 +64,18 @@ export interface MessageEvent {
   readonly from: string;
 }
 
+/** A task came into another state, or something about it changed. */
+export interface TaskEvent {
+  readonly kind: 'task';
+  readonly id: string;
+  readonly project: string;
+  readonly name: string;
+  readonly from: TaskState | null;
+  readonly state: TaskState;
+  readonly attempts: number;
+  readonly note?: string;
+}
+
 export type EventBody =
   | RunQueued
   | RunStarted
@@ -84,6 +97,7 @@ export type EventBody =
   | { readonly kind: 'session.reset' | 'session.deleted' | 'session.patched' | 'session.compacted'; readonly sessionId: string }
   | { readonly kind: 'session.said'; readonly text: string }
   | MessageEvent
+  | TaskEvent
   | { readonly kind: 'setting.changed'; readonly name: string; readonly value: unknown }
   | { readonly kind: 'gateway.started' | 'gateway.stopped'; readonly pid: number; readonly resumed?: number };
 

@@ -18,10 +18,11 @@ import { runsAbort, runsGet, runsList, runsSubmit } from './runs/methods.ts';
 import { chatHistory, sessionsList, sessionsPreview, sessionsResolve } from './sessions/methods.ts';
 import { talkMode, voicewakeGet, voicewakeSet } from './settings/methods.ts';
 import { spawnsCancel, spawnsGet, spawnsList, spawnsRequest, spawnsWait } from './spawns/methods.ts';
+import { tasksAdd, tasksGet, tasksList, tasksMove } from './tasks/methods.ts';
 import { toolsInvoke } from './tools/methods.ts';
 import { usageCost, usageFund, usageReport } from './usage/methods.ts';
 import { whyMethod } from './why/methods.ts';
-import { workspacePhase, workspaceStatus } from './workspace/methods.ts';
+import { workspaceHistory, workspacePhase, workspaceShow, workspaceStatus } from './workspace/methods.ts';
 
 export const methods: readonly AnyMethod[] = [
   health,
@@ -67,6 +68,12 @@ export const methods: readonly AnyMethod[] = [
   inboxThread,
   workspaceStatus,
   workspacePhase,
+  workspaceHistory,
+  workspaceShow,
+  tasksList,
+  tasksGet,
+  tasksAdd,
+  tasksMove,
   spawnsRequest,
   spawnsGet,
   spawnsList,

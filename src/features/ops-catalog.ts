@@ -22,10 +22,13 @@ import { pendingSystemEvents } from './sessions/system-events.ts';
 import { getSetting, publishFiles, putSetting } from './settings/ops.ts';
 import { filedSpawn, requestByFile } from './spawns/by-file.ts';
 import { cancelSpawn, childrenOf, getSpawn, listSpawns, requestSpawn, tidySessions } from './spawns/ops.ts';
+import { addTask, getTask, listTasks, moveTask, takeWorkFile } from './tasks/ops.ts';
+import { beatsToShow, noteBeats, restartTask, tendTasks } from './tasks/tend.ts';
 import { fundBudget, spendingSince } from './usage/ops.ts';
 import { explain } from './why/ops.ts';
 import { beginWorker, endWorker, forgetProcess, noteProcess } from './workers/ops.ts';
 import { choosePhases } from './workspace/phases.ts';
+import { fileVersion, fileVersions, keepVersion, keptFiles, progressOf } from './workspace/versions.ts';
 
 export const ops: readonly AnyOp[] = [
   expireApprovals,
@@ -34,6 +37,20 @@ export const ops: readonly AnyOp[] = [
   listApprovals,
   requestApproval,
   choosePhases,
+  fileVersion,
+  fileVersions,
+  keepVersion,
+  keptFiles,
+  progressOf,
+  addTask,
+  getTask,
+  listTasks,
+  moveTask,
+  takeWorkFile,
+  beatsToShow,
+  noteBeats,
+  restartTask,
+  tendTasks,
   requestSpawn,
   filedSpawn,
   requestByFile,

@@ -5,7 +5,9 @@ import type { Config } from '../domain/config.ts';
 import type { SealedEvent } from '../domain/event.ts';
 import { type Phases, phasesFrom } from '../domain/phase.ts';
 import { type OpenFileDoor, openFileDoor } from '../doors/files/door.ts';
+import { createHeartbeatDoor } from '../doors/files/heartbeat-door.ts';
 import { createInboxDoor } from '../doors/files/inbox-door.ts';
+import { createProgressDoor } from '../doors/files/progress-door.ts';
 import { hasTraffic, schedulerRoot } from '../doors/files/scheduler-root.ts';
 import { createSpawnDoor } from '../doors/files/spawn-door.ts';
 import { cronHome } from '../features/cron/methods.ts';
@@ -14,6 +16,7 @@ import { boxNamed } from '../features/inbox/mail.ts';
 import { boxesOf } from '../features/inbox/methods.ts';
 import { startPostmaster } from '../features/inbox/postmaster.ts';
 import type { Unheard } from '../features/inbox/rounds.ts';
+import { startTender } from '../features/tasks/tender.ts';
 import { choosePhases } from '../features/workspace/phases.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { Log } from '../kit/log.ts';
@@ -53,13 +56,18 @@ export function startTeam({ onPhases, ...options }: TeamOptions) {
   };
   const postmaster = startPostmaster({ ...options, startJobFor });
 
+  const tender = startTender({ ...options, isOn: () => isMine() && phases.heartbeats === 'on' });
   const world = { root, workspaceId, store, config, clock, log };
-  const doors: readonly OpenFileDoor[] = [createInboxDoor(world), createSpawnDoor(world)].map((door) =>
-    openFileDoor(door, () => phases[door.name], isMine, world),
-  );
+  const doors: readonly OpenFileDoor[] = [
+    createInboxDoor(world),
+    createSpawnDoor(world),
+    createHeartbeatDoor(world, tender.poke),
+    createProgressDoor(world),
+  ].map((door) => openFileDoor(door, () => phases[door.name], isMine, world));
   const adopt = (now: Phases) => {
     phases = now;
     for (const door of doors) door.poke();
+    tender.poke();
     onPhases();
   };
 
@@ -89,11 +97,12 @@ export function startTeam({ onPhases, ...options }: TeamOptions) {
         known = true;
         adopt(phasesFrom(body.value, true));
       }
+      if ((body.kind === 'run.ended' && body.run === 'spawn') || body.kind === 'task') tender.poke();
       for (const door of doors) door.onEvent(body, stream);
     },
     reconfigure: postmaster.poke,
     stop: async () => {
-      await Promise.all([settling.stop(), postmaster.stop(), ...doors.map((door) => door.stop())]);
+      await Promise.all([settling.stop(), postmaster.stop(), tender.stop(), ...doors.map((door) => door.stop())]);
     },
   };
 }

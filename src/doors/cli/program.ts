@@ -18,6 +18,7 @@ import { addLogsVerb } from './verbs/logs.ts';
 import { addModelVerbs } from './verbs/models.ts';
 import { addSpawnVerbs } from './verbs/spawn.ts';
 import { addSystemVerbs } from './verbs/system.ts';
+import { addTaskVerbs } from './verbs/task.ts';
 import { addTuiVerb } from './verbs/tui.ts';
 import { addUsageVerbs } from './verbs/usage.ts';
 import { addViewVerbs } from './verbs/views.ts';
@@ -75,6 +76,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addSpawnVerbs(program, context, setExit);
   addInboxVerbs(program, context);
   addWorkspaceVerbs(program, context);
+  addTaskVerbs(program, context);
   addSystemVerbs(program, context);
   addDoctorVerb(program, context);
   addUsageVerbs(program, context);

@@ -25,6 +25,8 @@ export interface FileDoor {
   readonly folder: string;
   /** Whether the folders in it belong to it. */
   readonly deep: boolean;
+  /** Other places where files of it lie; a change there is a reason to look at all. */
+  readonly also?: readonly { readonly path: string; readonly deep: boolean; readonly wants: RegExp }[];
   /** Brings files and store into step: names that changed, or all. Answers whether something is still being written. */
   readonly round: (names: readonly string[] | 'all') => Promise<boolean>;
   /** What a round would find, without touching anything. */
@@ -60,10 +62,22 @@ export function openFileDoor(door: FileDoor, phase: () => Phase, isMine: () => b
     },
   });
 
+  const others = (door.also ?? []).map(({ path, deep, wants }) =>
+    watchFolder({
+      path,
+      deep,
+      onChange: (name) => {
+        if (name !== undefined && !wants.test(name)) return;
+        all = true;
+        loop.poke();
+      },
+    }),
+  );
+
   const run = async (): Promise<number> => {
     const now = phase();
     if (now === 'off' || !isMine() || !existsSync(door.folder)) return SWEEP_MS;
-    watch.renew();
+    for (const one of [watch, ...others]) one.renew();
     const isSweep = all || clock.elapsed() - sweptAt >= SWEEP_MS;
     const names = [...changed];
     if (now === 'observe') {
@@ -101,7 +115,7 @@ export function openFileDoor(door: FileDoor, phase: () => Phase, isMine: () => b
     },
     observed: () => observed,
     stop: async () => {
-      watch.close();
+      for (const one of [watch, ...others]) one.close();
       await loop.stop();
     },
   };

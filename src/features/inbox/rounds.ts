@@ -176,7 +176,12 @@ function* escalate(tx: Tx, boxes: Boxes, late: MessageTable): OpSteps<void> {
   const level = LEVELS[Math.min(late.escalations, LEVELS.length - 1)];
   if (!level) return;
   yield* tx.run(putOff, { id: late.id, ackBy: level.nextMs === null ? null : tx.now + level.nextMs });
-  const to = level.to === 'manager' ? (boxes.managers[late.sender] ?? boxes.owner) : level.to === 'human' ? boxes.owner : (boxes.aliases[level.to] ?? level.to);
+  const to =
+    level.to === 'manager'
+      ? (boxes.managers[late.sender === 'gateway' ? late.box : late.sender] ?? boxes.owner)
+      : level.to === 'human'
+        ? boxes.owner
+        : (boxes.aliases[level.to] ?? level.to);
   yield* notice(tx, boxes, late, to, `No answer from ${late.box}: "${late.subject}"`);
 }
 

@@ -1,7 +1,7 @@
 // clawdbot workspace: the files that the team shares, and how far the gateway takes them over.
 
 import type { Command } from 'commander';
-import { table } from '../text.ts';
+import { age, table } from '../text.ts';
 import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
 
 type Flags = ConnectFlags & { readonly json?: boolean };
@@ -10,6 +10,11 @@ interface Status {
   readonly exists: boolean;
   readonly phases: Readonly<Record<string, string>>;
   readonly observed: Readonly<Record<string, Readonly<Record<string, number>> | null>>;
+}
+
+interface History {
+  readonly versions?: readonly { readonly seq: number; readonly at: number; readonly actor: string; readonly note: string | null; readonly bytes: number }[];
+  readonly files?: readonly { readonly path: string; readonly versions: number; readonly at: number }[];
 }
 
 export function addWorkspaceVerbs(program: Command, { world, withGateway, print }: VerbContext): void {
@@ -39,6 +44,27 @@ export function addWorkspaceVerbs(program: Command, { world, withGateway, print 
           Object.entries(phases).map(([name, now]) => [name, now]),
         ),
       );
+    },
+  );
+  verb('history [path]', 'The kept versions of a shared file; without one, the files of which versions are kept').action(
+    async (path: string | undefined, flags: Flags) => {
+      const found = (await call(flags, 'workspace.history', path === undefined ? {} : { path })) as History; // the shape of workspace/methods
+      if (flags.json) return print(found);
+      const rows = found.versions
+        ? found.versions.map(({ seq, at, bytes, actor, note }) => [String(seq), age(world.now() - at), String(bytes), actor, note ?? ''])
+        : (found.files ?? []).map(({ path: file, versions, at }) => [file, String(versions), age(world.now() - at)]);
+      world.out(
+        rows.length > 0 ? table(found.versions ? ['version', 'kept', 'bytes', 'by', ''] : ['file', 'versions', 'latest'], rows) : 'No versions are kept.\n',
+      );
+    },
+  );
+  verb('show <path> [version]', 'The text of a kept version; without a number the latest').action(
+    async (path: string, version: string | undefined, flags: Flags) => {
+      if (version !== undefined && !/^[1-9]\d*$/.test(version))
+        throw new CliError(`a version is a number from clawdbot workspace history ${path}, not "${version}"`);
+      const shown = (await call(flags, 'workspace.show', { path, ...(version !== undefined && { version: Number(version) }) })) as { text: string }; // the shape of workspace/methods
+      if (flags.json) print(shown);
+      else world.out(shown.text);
     },
   );
 }

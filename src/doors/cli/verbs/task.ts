@@ -1,0 +1,95 @@
+// clawdbot task: the tasks of the team by hand.
+
+import type { Command } from 'commander';
+import { age, table } from '../text.ts';
+import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
+
+type Flags = ConnectFlags & { readonly json?: boolean };
+interface Task {
+  readonly id: string;
+  readonly project: string;
+  readonly name: string;
+  readonly title: string;
+  readonly owner: string | null;
+  readonly state: string;
+  readonly said: string | null;
+  readonly original: string;
+  readonly source: string;
+  readonly attempts: number;
+  readonly runId: string | null;
+  readonly updatedAt: number;
+  readonly blocked: { readonly owner: string; readonly action: string; readonly recheckAt: number } | null;
+}
+
+export function addTaskVerbs(program: Command, { world, withGateway, print }: VerbContext): void {
+  const task = program.command('task').description('The tasks of the team: list, show, add, move');
+  const verb = (usage: string, about: string) => withConnectFlags(task.command(usage).description(about).option('--json', 'as JSON'));
+  const call = <T>(flags: Flags, method: string, params: unknown) => withGateway(flags, (client) => client.call(method, params)) as Promise<T>; // the shapes of tasks/methods
+  const line = ({ name, project, state }: Task) => `${name} (${project}) is ${state}.\n`;
+
+  verb('list', 'The open tasks by project')
+    .option('--all', 'also those that are closed')
+    .action(async ({ all, ...flags }: Flags & { all?: boolean }) => {
+      const { tasks } = await call<{ tasks: Task[] }>(flags, 'tasks.list', all ? { all } : {});
+      if (flags.json) return print({ tasks });
+      const rows = tasks.map(({ project, name, state, owner, attempts, updatedAt, title }) => [
+        project,
+        name,
+        state,
+        owner ?? '',
+        attempts > 0 ? String(attempts) : '',
+        age(world.now() - updatedAt),
+        title.slice(0, 60),
+      ]);
+      world.out(rows.length > 0 ? table(['project', 'task', 'state', 'owner', 'tries', 'changed', 'title'], rows) : 'No tasks.\n');
+    });
+  verb('show <name>', 'One task with its text and its latest progress note')
+    .option('--project <name>', 'where several projects have one of this name')
+    .action(async (name: string, { project, ...flags }: Flags & { project?: string }) => {
+      const found = await call<{ task: Task; progress: { path: string; text: string } | null }>(flags, 'tasks.get', {
+        name,
+        ...(project !== undefined && { project }),
+      });
+      if (flags.json) return print(found);
+      const { task: one, progress } = found;
+      const lines = [
+        `${one.id} ${one.name} (${one.project}): ${one.state}${one.said === null ? '' : ` (its file says "${one.said}")`}`,
+        `owner ${one.owner ?? 'nobody'}, failed attempts ${one.attempts}, from ${one.source}${one.runId === null ? '' : `, run ${one.runId}`}`,
+        ...(one.blocked ? [`blocked: ${one.blocked.owner} must ${one.blocked.action}; looked at again ${new Date(one.blocked.recheckAt).toISOString()}`] : []),
+        '',
+        one.original,
+        ...(progress ? ['', `--- ${progress.path}`, progress.text] : []),
+      ];
+      world.out(`${lines.join('\n')}\n`);
+    });
+  verb('add <name> <title...>', 'Add a task that is ready to be done')
+    .option('--project <name>', 'its project', 'main')
+    .option('--text <text>', 'what is to be done')
+    .option('--owner <agent>', 'whose it is')
+    .action(async (name: string, words: string[], { project, text, owner, ...flags }: Flags & { project: string; text?: string; owner?: string }) => {
+      const params = { name, project, title: words.join(' '), ...(text !== undefined && { text }), ...(owner !== undefined && { owner }) };
+      const { task: added } = await call<{ task: Task }>(flags, 'tasks.add', params);
+      if (flags.json) print(added);
+      else world.out(line(added));
+    });
+  verb('move <name> <state>', 'Move a task into another state')
+    .option('--project <name>', 'where several projects have one of this name')
+    .option('--as <role>', 'with the rights of a role (default: yours)')
+    .option('--owner <who>', 'blocked: who must act')
+    .option('--action <what>', 'blocked: what must be done')
+    .option('--recheck <minutes>', 'blocked: when to look again', '240')
+    .action(async (name: string, to: string, options: Flags & { project?: string; as?: string; owner?: string; action?: string; recheck: string }) => {
+      const { project, as, owner, action, recheck, ...flags } = options;
+      if (to === 'blocked' && (owner === undefined || action === undefined)) throw new CliError('blocked needs --owner and --action: who must do what');
+      const params = {
+        name,
+        to,
+        ...(project !== undefined && { project }),
+        ...(as !== undefined && { as }),
+        ...(owner !== undefined && action !== undefined && { blockedBy: { owner, action, recheckMinutes: Number(recheck) } }),
+      };
+      const { task: moved } = await call<{ task: Task }>(flags, 'tasks.move', params);
+      if (flags.json) print(moved);
+      else world.out(line(moved));
+    });
+}

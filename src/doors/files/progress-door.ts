@@ -1,0 +1,191 @@
+// Progress notes, JOBS.md and PROACTIVE-JOBS.md: every version is kept, what they say of tasks is taken as far as their writer may say it,
+// and the tasks as they are stand in scheduler/TASKS.md.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { plainMessage } from '../../domain/inbox.ts';
+import { ROLES, type Role } from '../../domain/role.ts';
+import { rolePolicies } from '../../domain/team.ts';
+import { isGenerated, readWork, renderWork, type WrittenTask } from '../../domain/work-file.ts';
+import { takeMessages } from '../../features/inbox/ops.ts';
+import { listTasks, type TakenFile, takeWorkFile } from '../../features/tasks/ops.ts';
+import { keepVersion } from '../../features/workspace/versions.ts';
+import { sha256Hex } from '../../kit/id.ts';
+import type { FileDoor, FileDoorWorld } from './door.ts';
+import { isNoise, readShared, STILL_MS, writeView } from './shared-file.ts';
+
+const ACTOR = 'file';
+const MOST_TASKS = 5000;
+const QUEUE_FILES = ['PROACTIVE-JOBS.md', 'scheduler/PROACTIVE-JOBS.md'];
+/** Whoever is not named: the queue belongs to those who hand out work. */
+const QUEUE_ROLE: Role = 'task-manager';
+const SHRUNK = 0.5;
+
+export function createProgressDoor({ root, workspaceId, store, config, clock, log }: FileDoorWorld): FileDoor {
+  const workspace = dirname(root);
+  const viewPath = join(root, 'TASKS.md');
+  const seen = new Map<string, string>();
+  let shown: string | undefined;
+  let tasksChanged = true;
+
+  const notes = (): string[] => markdownIn(join(root, 'progress'), 3).map((path) => relative(workspace, path));
+  const lists = (): string[] =>
+    [...QUEUE_FILES, ...folders(root).map((role) => `scheduler/${role}/JOBS.md`)].filter((path) => existsSync(join(workspace, path)));
+
+  /** The text of a file that changed since it was looked at. */
+  const news = (path: string): string | 'later' | undefined => {
+    const read = readShared(join(workspace, path));
+    if (read.kind !== 'text' || seen.get(path) === read.stamp) return undefined;
+    if (clock.now() - read.mtimeMs < SETTLE_MS) return 'later'; // a redirect empties a file before it fills it
+    seen.set(path, read.stamp);
+    return read.text;
+  };
+
+  const takeList = async (path: string, text: string): Promise<void> => {
+    const kept = await store.call(keepVersion, { workspaceId, path, text, actor: ACTOR, ...noteOf(text) });
+    if (!kept.isNew) return;
+    const writer = kept.before === null ? null : writerOf(path);
+    const tasks = readWork(text, 'main');
+    const taken = await store.call(takeWorkFile, { workspaceId, path, tasks, writer, policies: rolePolicies(config()) });
+    const isShorter = kept.before !== null && text.length < kept.before.text.length * SHRUNK;
+    if (writer === null) log.info({ path, tasks: tasks.length }, 'a list of tasks was taken over');
+    if (taken.refused.length > 0 || (writer !== null && taken.missing.length > 0)) await warn(path, kept.seq, writer ?? QUEUE_ROLE, taken, isShorter);
+  };
+
+  const writerOf = (path: string): Role => {
+    const policies = rolePolicies(config());
+    const folder = path.split('/')[1] ?? '';
+    return path.endsWith('/JOBS.md') ? (ROLES.find((role) => policies[role].box === folder) ?? QUEUE_ROLE) : QUEUE_ROLE;
+  };
+
+  const warn = async (path: string, seq: number, role: Role, { refused, missing }: TakenFile, isShorter: boolean) => {
+    const message = {
+      ...plainMessage({
+        type: 'notification',
+        subject: `${path}: ${[...(refused.length > 0 ? [`${refused.length} changes refused`] : []), ...(missing.length > 0 ? [`${missing.length} tasks left out`] : [])].join(', ')}`,
+        content: {
+          ...(refused.length > 0 && { refused: refused.slice(0, 50) }),
+          ...(missing.length > 0 && {
+            leftOut: missing.slice(0, 50),
+            note: `They keep their state. ${isShorter ? 'The file lost more than half of its text: ' : ''}The version before is kept: clawdbot workspace show ${path} ${seq - 1}`,
+          }),
+        },
+      }),
+      box: rolePolicies(config())[role].box,
+      sender: 'gateway',
+      origin: 'call',
+      actor: 'file:progress',
+      key: `file:${path}:${seq}`,
+    } as const;
+    await store.call(takeMessages, { workspaceId, messages: [message] });
+  };
+
+  /** An edit of the view is a proposal to those who split work. */
+  const takeProposal = async (): Promise<void> => {
+    const read = readShared(viewPath);
+    if (read.kind !== 'text' || shown === undefined || read.text === shown) return;
+    if (!isGenerated(read.text)) log.warn({ file: viewPath }, 'a view of the tasks lost its first line; it is written anew');
+    const kept = await store.call(keepVersion, { workspaceId, path: 'scheduler/TASKS.md', text: read.text, actor: ACTOR, note: 'an edit of the view' });
+    const now = new Map((await current()).map((task) => [`${task.project}\n${task.name}`, task]));
+    const wishes = readWork(read.text, 'main').filter((wish) => differs(wish, now.get(`${wish.project}\n${wish.name}`)));
+    if (wishes.length > 0) {
+      const content = { proposals: wishes.map(({ project, name, title, said, owner }) => ({ project, name, title, status: said, owner })).slice(0, 100) };
+      const message = {
+        ...plainMessage({ type: 'request', subject: `A proposal: ${wishes.length} changes in scheduler/TASKS.md`, content }),
+        box: 'coordinator',
+        sender: 'gateway',
+        origin: 'call',
+        actor: 'file:progress',
+        key: `proposal:${sha256Hex(read.text)}:${kept.seq}`,
+      } as const;
+      await store.call(takeMessages, { workspaceId, messages: [message] });
+    }
+    tasksChanged = true;
+  };
+
+  const current = () => store.call(listTasks, { workspaceId, limit: MOST_TASKS, open: false });
+  const showTasks = async (): Promise<void> => {
+    if (!tasksChanged) return;
+    tasksChanged = false;
+    const tasks = await current();
+    if (tasks.length === 0 && shown === undefined) return;
+    const text = renderWork(tasks);
+    if (shown === undefined) {
+      const read = readShared(viewPath);
+      if (read.kind === 'text' && read.text !== text) await store.call(keepVersion, { workspaceId, path: 'scheduler/TASKS.md', text: read.text, actor: ACTOR });
+    }
+    if (text !== shown || readShared(viewPath).kind === 'gone') writeView(viewPath, text);
+    shown = text;
+  };
+
+  return {
+    name: 'progress',
+    folder: join(root, 'progress'),
+    deep: true,
+    also: [
+      { path: root, deep: true, wants: /(^|\/)(JOBS|PROACTIVE-JOBS|TASKS)\.md$/ },
+      { path: workspace, deep: false, wants: /^PROACTIVE-JOBS\.md$/ },
+    ],
+    round: async () => {
+      let isUnfinished = false;
+      await takeProposal();
+      for (const path of notes()) {
+        const text = news(path);
+        if (text === 'later') isUnfinished = true;
+        else if (text !== undefined) await store.call(keepVersion, { workspaceId, path, text, actor: ACTOR });
+      }
+      for (const path of lists()) {
+        const text = news(path);
+        if (text === 'later') isUnfinished = true;
+        else if (text !== undefined) await takeList(path, text);
+      }
+      await showTasks();
+      return isUnfinished;
+    },
+    observe: () => ({ notes: notes().length, lists: lists().length, tasks: countTasks(workspace, lists()) }),
+    concerns: (body) => {
+      if (body.kind === 'task') tasksChanged = true;
+      return body.kind === 'task';
+    },
+  };
+}
+
+const SETTLE_MS = Math.min(STILL_MS, 300);
+
+function noteOf(text: string) {
+  return text.trim().length < 200 ? { note: 'nearly empty' } : {};
+}
+
+function differs(
+  { said, title, owner }: WrittenTask,
+  task: { readonly state: string; readonly title: string; readonly owner: string | null } | undefined,
+): boolean {
+  return !task || (said !== null && said !== task.state) || title !== task.title || owner !== task.owner;
+}
+
+function countTasks(workspace: string, paths: readonly string[]): number {
+  return paths.reduce((sum, path) => {
+    const read = readShared(join(workspace, path));
+    return sum + (read.kind === 'text' ? readWork(read.text, 'main').length : 0);
+  }, 0);
+}
+
+function folders(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() && !isNoise(entry.name) ? [entry.name] : []));
+  } catch {
+    return [];
+  }
+}
+
+function markdownIn(path: string, depth: number): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) => {
+      if (isNoise(entry.name)) return [];
+      if (entry.isDirectory()) return depth > 1 ? markdownIn(join(path, entry.name), depth - 1) : [];
+      return entry.name.endsWith('.md') ? [join(path, entry.name)] : [];
+    });
+  } catch {
+    return [];
+  }
+}

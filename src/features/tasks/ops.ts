@@ -1,0 +1,258 @@
+// Tasks in the store: who may move them, what files say of them, and the history of both.
+
+import { fault } from '../../domain/fault-codes.ts';
+import type { RolePolicies } from '../../domain/role.ts';
+import { type Blocked, decideTaskMove, isClosed, type TaskState } from '../../domain/task.ts';
+import type { WrittenTask } from '../../domain/work-file.ts';
+import { type OpSteps, pick, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
+import type { TaskTable } from '../../ports/tables-team.ts';
+import { appendEvent } from '../events/ops.ts';
+
+export interface TaskView {
+  readonly id: string;
+  readonly project: string;
+  readonly name: string;
+  readonly title: string;
+  readonly owner: string | null;
+  readonly state: TaskState;
+  readonly said: string | null;
+  readonly original: string;
+  readonly source: string;
+  readonly attempts: number;
+  readonly runId: string | null;
+  readonly blocked: Blocked | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+interface OfWorkspace {
+  readonly workspaceId: string;
+}
+
+const insertTask = statement<TaskTable>()((db, p) =>
+  db
+    .insertInto('task')
+    .values(
+      pick(
+        p,
+        ...([
+          'id',
+          'workspace_id',
+          'project',
+          'name',
+          'title',
+          'owner',
+          'state',
+          'said',
+          'original',
+          'source',
+          'attempts',
+          'run_id',
+          'blocked',
+          'created_at',
+          'updated_at',
+        ] as const),
+      ),
+    ),
+);
+const byName = statement<OfWorkspace & { project: string; name: string }>()((db, p) =>
+  db.selectFrom('task').selectAll().where('workspace_id', '=', p.workspaceId).where('project', '=', p.project).where('name', '=', p.name),
+);
+const named = statement<OfWorkspace & { name: string }>()((db, p) =>
+  db
+    .selectFrom('task')
+    .selectAll()
+    .where('workspace_id', '=', p.workspaceId)
+    .where((row) => row.or([row('id', '=', p.name), row('name', '=', p.name)]))
+    .orderBy('updated_at', 'desc')
+    .limit(10),
+);
+const allTasks = statement<OfWorkspace & { limit: number }>()((db, p) =>
+  db.selectFrom('task').selectAll().where('workspace_id', '=', p.workspaceId).orderBy('project').orderBy('name').limit(p.limit),
+);
+const underWay = statement<OfWorkspace>()((db, p) =>
+  db.selectFrom('task').selectAll().where('workspace_id', '=', p.workspaceId).where('state', 'in', ['leased', 'working']).orderBy('id').limit(1000),
+);
+const changeTask = statement<Pick<TaskTable, 'id' | 'title' | 'owner' | 'state' | 'said' | 'original' | 'attempts' | 'run_id' | 'blocked' | 'updated_at'>>()(
+  (db, p) =>
+    db
+      .updateTable('task')
+      .set(pick(p, 'title', 'owner', 'state', 'said', 'original', 'attempts', 'run_id', 'blocked', 'updated_at'))
+      .where('id', '=', p.id),
+);
+
+export function viewTask(row: TaskTable): TaskView {
+  return {
+    id: row.id,
+    project: row.project,
+    name: row.name,
+    title: row.title,
+    owner: row.owner,
+    state: row.state,
+    said: row.said,
+    original: row.original,
+    source: row.source,
+    attempts: row.attempts,
+    runId: row.run_id,
+    blocked: row.blocked === null ? null : (JSON.parse(row.blocked) as Blocked), // written below
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+/** Writes what changed, and says so in the task's own stream. */
+export function* updateTask(tx: Tx, row: TaskTable, change: Partial<TaskTable>, actor: string, note?: string): OpSteps<TaskTable> {
+  const next = { ...row, ...change, updated_at: tx.now };
+  yield* tx.run(changeTask, next);
+  yield* tellTask(tx, next, actor, row.state, note);
+  return next;
+}
+
+function* tellTask(tx: Tx, row: TaskTable, actor: string, from: TaskState | null, note?: string): OpSteps<void> {
+  const { project, name, state, attempts } = row;
+  const body = { kind: 'task', id: row.id, project, name, from, state, attempts, ...(note !== undefined && { note }) } as const;
+  yield* appendEvent(tx, { workspaceId: row.workspace_id, stream: `task:${row.id}`, actor, body });
+}
+
+export function* tasksUnderWay(tx: Tx, of: OfWorkspace): OpSteps<TaskTable[]> {
+  return yield* tx.all(underWay, of);
+}
+
+export function* tasksNamed(tx: Tx, of: OfWorkspace & { readonly name: string }): OpSteps<TaskTable[]> {
+  return yield* tx.all(named, of);
+}
+
+/** @throws Fault `task.not_found`, `task.ambiguous` */
+function* find(tx: Tx, of: OfWorkspace & { readonly name: string; readonly project?: string }): OpSteps<TaskTable> {
+  const rows = (yield* tx.all(named, of)).filter(({ project }) => of.project === undefined || project === of.project);
+  const [row] = rows;
+  if (!row) throw fault('task.not_found', { name: of.name });
+  if (rows.length > 1 && !rows.some(({ id }) => id === of.name))
+    throw fault('task.ambiguous', { name: of.name, projects: rows.map(({ project }) => project).join(', ') });
+  return row;
+}
+
+function newTask(tx: Tx, workspaceId: string, written: WrittenTask, state: TaskState, source: string): TaskTable {
+  const { project, name, title, owner, said, original } = written;
+  const times = { created_at: tx.now, updated_at: tx.now };
+  return {
+    id: tx.newId('task'),
+    workspace_id: workspaceId,
+    project,
+    name,
+    title,
+    owner,
+    state,
+    said,
+    original,
+    source,
+    attempts: 0,
+    run_id: null,
+    blocked: null,
+    ...times,
+  };
+}
+
+export interface FromFile extends OfWorkspace {
+  readonly path: string;
+  readonly tasks: readonly WrittenTask[];
+  /** The role whose file it is: it has its rights and no more. Null where the whole is taken over as it stands. */
+  readonly writer: string | null;
+  readonly policies: RolePolicies;
+}
+
+export interface TakenFile {
+  readonly added: number;
+  readonly moved: number;
+  /** What the writer may not do, with the rule. */
+  readonly refused: readonly { readonly name: string; readonly to: string; readonly rule: string }[];
+  /** Tasks of this file that it no longer mentions: they stay as they are. */
+  readonly missing: readonly string[];
+}
+
+const ofSource = statement<OfWorkspace & { source: string }>()((db, p) =>
+  db.selectFrom('task').select(['project', 'name', 'state']).where('workspace_id', '=', p.workspaceId).where('source', '=', p.source),
+);
+
+/** Takes what a file says of tasks, as far as its writer may say it. What it does not mention stays. */
+export const takeWorkFile = txOp('tasks.takeFile', function* (tx, { workspaceId, path, tasks, writer, policies }: FromFile): OpSteps<TakenFile> {
+  const refused: { name: string; to: string; rule: string }[] = [];
+  let [added, moved] = [0, 0];
+  for (const written of tasks) {
+    const row = yield* tx.one(byName, { workspaceId, ...written });
+    const wanted = written.state;
+    if (!row) {
+      const may = writer === null ? ({ ok: true } as const) : decideTaskMove(policies, writer, 'draft', wanted ?? 'draft');
+      if (!may.ok) refused.push({ name: written.name, to: written.said ?? '', rule: may.rule });
+      const fresh = newTask(tx, workspaceId, written, may.ok ? (wanted ?? 'draft') : 'draft', path);
+      yield* tx.run(insertTask, fresh);
+      yield* tellTask(tx, fresh, `file:${path}`, null);
+      added += 1;
+      continue;
+    }
+    if (written.said === row.said && written.title === row.title && written.owner === row.owner) continue;
+    const isNews = wanted !== null && written.said !== row.said && wanted !== row.state;
+    const may = !isNews || writer === null ? ({ ok: true } as const) : decideTaskMove(policies, writer, row.state, wanted);
+    if (!may.ok) {
+      refused.push({ name: written.name, to: written.said ?? '', rule: may.rule });
+      yield* updateTask(tx, row, { said: written.said }, `file:${path}`, `refused: ${may.rule}`);
+      continue;
+    }
+    const blocked =
+      isNews && wanted === 'blocked'
+        ? JSON.stringify({ owner: written.owner ?? 'coordinator', action: written.said ?? 'look at it', recheckAt: tx.now + RECHECK_MS } satisfies Blocked)
+        : row.blocked;
+    const { title, owner, said, original } = written;
+    yield* updateTask(tx, row, { title, owner, said, original, blocked, state: isNews ? wanted : row.state }, `file:${path}`);
+    if (isNews) moved += 1;
+  }
+  const mentioned = new Set(tasks.map(({ project, name }) => `${project}\n${name}`));
+  const before = yield* tx.all(ofSource, { workspaceId, source: path });
+  const missing = before.filter(({ project, name, state }) => !isClosed(state) && !mentioned.has(`${project}\n${name}`)).map(({ name }) => name);
+  return { added, moved, refused, missing };
+});
+const RECHECK_MS = 14_400_000;
+
+interface NewTask extends OfWorkspace {
+  readonly actor: string;
+  readonly task: WrittenTask;
+}
+
+/** @throws Fault `task.exists` */
+export const addTask = txOp('tasks.add', function* (tx, { workspaceId, actor, task }: NewTask): OpSteps<TaskView> {
+  if (yield* tx.one(byName, { workspaceId, ...task })) throw fault('task.exists', { name: task.name, project: task.project });
+  const row = newTask(tx, workspaceId, task, task.state ?? 'ready', 'call');
+  yield* tx.run(insertTask, row);
+  yield* tellTask(tx, row, actor, null);
+  return viewTask(row);
+});
+
+interface Move extends OfWorkspace {
+  readonly name: string;
+  readonly project?: string;
+  readonly to: TaskState;
+  readonly who: string;
+  readonly actor: string;
+  readonly policies: RolePolicies;
+  readonly blocked?: Blocked;
+}
+
+/** @throws Fault `task.not_found`, `task.ambiguous`, `task.refused` */
+export const moveTask = txOp('tasks.move', function* (tx, { to, who, actor, policies, blocked, ...of }: Move): OpSteps<TaskView> {
+  const row = yield* find(tx, of);
+  const may = decideTaskMove(policies, who, row.state, to);
+  if (!may.ok) throw fault('task.refused', { name: row.name, to, rule: may.rule });
+  if (to === 'blocked' && !blocked) throw fault('task.refused', { name: row.name, to, rule: 'blocked names an owner, an action and when to look again' });
+  const next = yield* updateTask(tx, row, { state: to, blocked: blocked ? JSON.stringify(blocked) : null, attempts: to === 'ready' ? 0 : row.attempts }, actor);
+  return viewTask(next);
+});
+
+export const listTasks = readOp('tasks.list', function* (tx, { open, ...of }: OfWorkspace & { readonly limit: number; readonly open: boolean }): OpSteps<
+  TaskView[]
+> {
+  return (yield* tx.all(allTasks, of)).filter(({ state }) => !open || !isClosed(state)).map(viewTask);
+});
+
+export const getTask = readOp('tasks.get', function* (tx, of: OfWorkspace & { name: string; project?: string }): OpSteps<TaskView> {
+  return viewTask(yield* find(tx, of));
+});
