@@ -19,6 +19,7 @@ import { chatHistory, sessionsList, sessionsPreview, sessionsResolve } from './s
 import { talkMode, voicewakeGet, voicewakeSet } from './settings/methods.ts';
 import { spawnsCancel, spawnsGet, spawnsList, spawnsRequest, spawnsWait } from './spawns/methods.ts';
 import { tasksAdd, tasksGet, tasksList, tasksMove } from './tasks/methods.ts';
+import { rolesExplain, rolesList, teamInit, teamShow } from './team/methods.ts';
 import { toolsInvoke } from './tools/methods.ts';
 import { usageCost, usageFund, usageReport } from './usage/methods.ts';
 import { whyMethod } from './why/methods.ts';
@@ -70,6 +71,10 @@ export const methods: readonly AnyMethod[] = [
   workspacePhase,
   workspaceHistory,
   workspaceShow,
+  rolesList,
+  rolesExplain,
+  teamInit,
+  teamShow,
   tasksList,
   tasksGet,
   tasksAdd,

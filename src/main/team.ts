@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../domain/config.ts';
 import type { SealedEvent } from '../domain/event.ts';
 import { type Phases, phasesFrom } from '../domain/phase.ts';
+import { createDocumentsDoor } from '../doors/files/documents-door.ts';
 import { type OpenFileDoor, openFileDoor } from '../doors/files/door.ts';
 import { createHeartbeatDoor } from '../doors/files/heartbeat-door.ts';
 import { createInboxDoor } from '../doors/files/inbox-door.ts';
@@ -63,6 +64,7 @@ export function startTeam({ onPhases, ...options }: TeamOptions) {
     createSpawnDoor(world),
     createHeartbeatDoor(world, tender.poke),
     createProgressDoor(world),
+    createDocumentsDoor(world),
   ].map((door) => openFileDoor(door, () => phases[door.name], isMine, world));
   const adopt = (now: Phases) => {
     phases = now;
@@ -90,7 +92,14 @@ export function startTeam({ onPhases, ...options }: TeamOptions) {
 
   return {
     phases: () => phases,
-    status: (): TeamStatus => ({ root, exists: existsSync(root), phases, observed: Object.fromEntries(doors.map((door) => [door.name, door.observed()])) }),
+    status: (): TeamStatus => ({
+      root,
+      exists: existsSync(root),
+      phases,
+      observed: Object.fromEntries(
+        doors.map((door) => [door.name, door.observed()] as const).filter(([, found]) => found === null || Object.keys(found).length > 0),
+      ),
+    }),
     onEvent: ({ body, stream }: SealedEvent) => {
       if (body.kind === 'message' && (body.state === 'queued' || body.state === 'dead_lettered')) postmaster.poke();
       if (body.kind === 'setting.changed' && body.name === 'phases') {
@@ -100,7 +109,10 @@ export function startTeam({ onPhases, ...options }: TeamOptions) {
       if ((body.kind === 'run.ended' && body.run === 'spawn') || body.kind === 'task') tender.poke();
       for (const door of doors) door.onEvent(body, stream);
     },
-    reconfigure: postmaster.poke,
+    reconfigure: () => {
+      postmaster.poke();
+      for (const door of doors) door.poke();
+    },
     stop: async () => {
       await Promise.all([settling.stop(), postmaster.stop(), tender.stop(), ...doors.map((door) => door.stop())]);
     },

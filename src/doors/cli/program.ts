@@ -19,6 +19,7 @@ import { addModelVerbs } from './verbs/models.ts';
 import { addSpawnVerbs } from './verbs/spawn.ts';
 import { addSystemVerbs } from './verbs/system.ts';
 import { addTaskVerbs } from './verbs/task.ts';
+import { addTeamVerbs } from './verbs/team.ts';
 import { addTuiVerb } from './verbs/tui.ts';
 import { addUsageVerbs } from './verbs/usage.ts';
 import { addViewVerbs } from './verbs/views.ts';
@@ -77,6 +78,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addInboxVerbs(program, context);
   addWorkspaceVerbs(program, context);
   addTaskVerbs(program, context);
+  addTeamVerbs(program, context, setExit);
   addSystemVerbs(program, context);
   addDoctorVerb(program, context);
   addUsageVerbs(program, context);

@@ -47,7 +47,9 @@ export function createSpawnTool({ store, config }: AgentToolWorld): Tool {
       const parsed = SpawnInput.safeParse(withoutEmpty(input));
       if (!parsed.success) return answer({ status: 'error', error: z.prettifyError(parsed.error) });
       const { workspaceId, agentId: own, runId, callId, sessionKey } = context;
-      const { label, role, cleanup = 'keep', idempotencyKey, agentId = own } = parsed.data;
+      const { label, role, cleanup = 'keep', idempotencyKey } = parsed.data;
+      const ofRole = role && agentIds(config).find((id) => roleOfAgent(config, id) === role);
+      const agentId = parsed.data.agentId ?? ofRole ?? own;
       if (!agentIds(config).includes(agentId)) return answer({ status: 'error', error: `unknown agent id "${agentId}"` });
       const report = { name: label ?? 'Sub-agent', sessionKey, agentId: own, as: 'result', now: true } as const;
       try {
@@ -61,7 +63,7 @@ export function createSpawnTool({ store, config }: AgentToolWorld): Tool {
             parentRunId: runId,
             spawnerRole: roleOfAgent(config, own),
             agentId,
-            agentAllowed: agentId === own || mayStart(config, own, agentId),
+            agentAllowed: agentId === own || agentId === ofRole || mayStart(config, own, agentId),
             role: role ?? null,
             label: label ?? null,
             order: { ...orderOf(parsed.data, config), report },

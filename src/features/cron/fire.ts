@@ -1,10 +1,12 @@
 // What a slot sets going: a turn in a fresh session of the job, or an event for the main one. Asks its checks first.
 
 import { type CronCheck, type CronSpec, jobPriority } from '../../domain/cron.ts';
+import { STALE_AFTER_MS } from '../../domain/heartbeat-file.ts';
 import type { Report } from '../../domain/run.ts';
 import { slugOf } from '../../domain/team.ts';
 import { localTime } from '../../kit/cron-time.ts';
-import type { OpSteps, Tx } from '../../ports/store.ts';
+import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
+import { hasMail } from '../inbox/mail.ts';
 import { enqueueRun, hasRoom } from '../runs/enqueue.ts';
 import { lookAt } from '../runs/look.ts';
 import { openRunsOfSession } from '../runs/rows.ts';
@@ -38,17 +40,53 @@ type Fired =
   | { readonly kind: 'told'; readonly said: string }
   | { readonly kind: 'skipped'; readonly reason: string; readonly said: string };
 
-interface CheckedSession {
+interface Checked {
   readonly workspaceId: string;
   readonly sessionKey: string;
+  readonly agentId: string;
+  readonly jobName: string;
+  /** When the job was looked at before. */
+  readonly since: number;
 }
 
+const spawnToGrant = statement<{ workspaceId: string }>()((db, p) =>
+  db.selectFrom('spawn').select('id').where('workspace_id', '=', p.workspaceId).where('state', '=', 'awaiting_grant').limit(1),
+);
+const staleBeat = statement<{ workspaceId: string; before: number }>()((db, p) =>
+  db.selectFrom('heartbeat').select('task').where('workspace_id', '=', p.workspaceId).where('settled', 'is', null).where('seen_at', '<', p.before).limit(1),
+);
+const newProgress = statement<{ workspaceId: string; since: number }>()((db, p) =>
+  db
+    .selectFrom('file_version')
+    .select('seq')
+    .where('workspace_id', '=', p.workspaceId)
+    .where('path', 'like', 'scheduler/progress/%')
+    .where('at', '>', p.since)
+    .limit(1),
+);
+const taskToMove = statement<{ workspaceId: string }>()((db, p) =>
+  db.selectFrom('task').select('id').where('workspace_id', '=', p.workspaceId).where('state', 'in', ['ready', 'submitted', 'blocked']).limit(1),
+);
+
 /** The registered checks: code that says whether there is work, at no cost. */
-const CHECKS: Readonly<Record<CronCheck, (tx: Tx, of: CheckedSession) => OpSteps<boolean>>> = {
+const CHECKS: Readonly<Record<CronCheck, (tx: Tx, of: Checked) => OpSteps<boolean>>> = {
   'system-events': hasUntoldEvents,
   *messages(tx, of) {
     const open = yield* tx.all(openRunsOfSession, of);
     return open.some(({ kind, state, user_seq }) => kind === 'turn' && state === 'queued' && user_seq === null);
+  },
+  inbox: hasMail,
+  *'spawn-queue'(tx, { workspaceId }) {
+    return (yield* tx.one(spawnToGrant, { workspaceId })) !== undefined;
+  },
+  *'stale-heartbeats'(tx, { workspaceId }) {
+    return (yield* tx.one(staleBeat, { workspaceId, before: tx.now - STALE_AFTER_MS })) !== undefined;
+  },
+  *progress(tx, { workspaceId, since }) {
+    return (yield* tx.one(newProgress, { workspaceId, since })) !== undefined;
+  },
+  *tasks(tx, { workspaceId }) {
+    return (yield* tx.one(taskToMove, { workspaceId })) !== undefined;
   },
 };
 
@@ -66,7 +104,8 @@ export function* fireSlot(tx: Tx, home: CronHome, firing: Firing): OpSteps<Fired
   const { onlyIf = [] } = spec;
   if (onlyIf.length > 0) {
     let work = false;
-    for (const check of onlyIf) work ||= yield* CHECKS[check](tx, { workspaceId, sessionKey: mainSession });
+    const of = { workspaceId, sessionKey: mainSession, agentId, jobName: spec.name, since: firing.since };
+    for (const check of onlyIf) work ||= yield* CHECKS[check](tx, of);
     if (!work) return skipped(`nothing to do (${onlyIf.join(', ')})`);
   }
   return spec.payload.kind === 'systemEvent'

@@ -76,6 +76,18 @@ export function viewMessage(row: MessageTable): MessageView {
   };
 }
 
+/** Whether the box that a job reads holds mail. */
+export function* hasMail(
+  tx: Tx,
+  { workspaceId, agentId, jobName }: { readonly workspaceId: string; readonly agentId: string; readonly jobName: string },
+): OpSteps<boolean> {
+  const boxes = (yield* readSetting(tx, { workspaceId, name: 'boxes' })) as Boxes | undefined; // written by the gateway
+  if (!boxes) return false;
+  const own = boxes.agents[agentId];
+  const box = own !== undefined && own !== agentId ? own : boxNamed(boxes, jobName);
+  return (yield* tx.one(queuedIn, { workspaceId, box, least: EVERY_PRIORITY, limit: 1 })) !== undefined;
+}
+
 /** The mail that a turn begins with, as text, or an empty text. */
 export function* tellMail(tx: Tx, run: RunTable): OpSteps<string> {
   return yield* take(tx, run, EVERY_PRIORITY);

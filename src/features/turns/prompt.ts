@@ -33,7 +33,10 @@ export async function buildSystemPrompt(facts: PromptFacts): Promise<string> {
   const { config, agentId, sessionKey, workspace, tools, role, extra, readFile } = facts;
   const own =
     role !== null && isRole(role)
-      ? { rights: rightsProse(rolePolicies(config), role), identity: `scheduler/${rolePolicy(config, role).box}/IDENTITY.md` }
+      ? {
+          rights: rightsProse(rolePolicies(config), role),
+          identity: await firstThatExists(readFile, [`scheduler/${role}/IDENTITY.md`, `scheduler/${rolePolicy(config, role).box}/IDENTITY.md`]),
+        }
       : undefined;
   const names = [...(own ? [own.identity] : []), ...(sessionKey.includes(':subagent:') ? SUBAGENT_FILES : own ? FILES_OF_ROLES : WORKSPACE_FILES)];
   const cap = config.agents.defaults.bootstrapMaxChars;
@@ -53,6 +56,11 @@ export async function buildSystemPrompt(facts: PromptFacts): Promise<string> {
     `# Silent replies\n\nWhen there is nothing to say, answer with NO_REPLY alone. When a heartbeat asks and nothing needs attention, answer HEARTBEAT_OK alone.`,
     `# Runtime\n\nagent=${agentId} | host=${facts.host} | os=${process.platform} | node=${process.version} | model=${facts.model} | sandbox=${facts.sandbox}`,
   ].join('\n\n');
+}
+
+async function firstThatExists(readFile: PromptFacts['readFile'], [first = '', ...rest]: readonly string[]): Promise<string> {
+  if (rest.length === 0 || (await readFile(first)) !== undefined) return first;
+  return firstThatExists(readFile, rest);
 }
 
 /** Two versions that nobody has reconciled are not instructions. */
