@@ -17,6 +17,7 @@ import { beginNode, endNode, keepNode, viewCluster } from './nodes/ops.ts';
 import { claimRuns } from './runs/claim.ts';
 import { finishRun, reapRuns, recordStep, recordSummary, releaseRun, renewLeases, reserveCall, suspendRun, takeUrgentMail } from './runs/lease-ops.ts';
 import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitMessage, submitNested, submitRun } from './runs/ops.ts';
+import { importSession } from './sessions/import.ts';
 import { getSession, getSessionById, listSessions, readEntries, readLatestEntries, searchEntries, sessionGist } from './sessions/ops.ts';
 import { pendingSystemEvents } from './sessions/system-events.ts';
 import { getSetting, publishFiles, putSetting } from './settings/ops.ts';
@@ -123,6 +124,7 @@ export const ops: readonly AnyOp[] = [
   submitMessage,
   submitNested,
   submitRun,
+  importSession,
   getSession,
   getSessionById,
   listSessions,

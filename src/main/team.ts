@@ -51,6 +51,7 @@ export function startTeam({ onPhases, ...options }: TeamOptions) {
 
   /** Where one agent plays all roles, each has a job of its name: that job reads the mail. */
   const startJobFor = async ({ box }: Unheard) => {
+    if (phases.cron !== 'on') return;
     const boxes = boxesOf(config());
     const job = (await store.call(listCronJobs, { workspaceId })).find(({ spec }) => spec.enabled && boxNamed(boxes, spec.name) === box);
     if (job) await store.call(runCronJob, { home: cronHome(config(), workspaceId), name: job.id, force: true, actor: 'postmaster' });

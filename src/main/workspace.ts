@@ -14,6 +14,7 @@ import { sandboxChoice } from '../domain/tool.ts';
 import type { WorkerToGateway } from '../domain/worker-frame.ts';
 import { checkSharedSecret, deviceToken } from '../doors/auth.ts';
 import { createHttpDoor } from '../doors/http.ts';
+import { importRun } from '../doors/import/methods.ts';
 import { createLoginGuard } from '../doors/login-guard.ts';
 import { protocolMethods } from '../doors/protocol3/methods.ts';
 import { createPresence } from '../doors/protocol3/presence.ts';
@@ -178,7 +179,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
   };
   const world = { store, gateway, clock };
   const health = createHealthSnapshot(() => healthBody({ ...world, workspaceId }), clock.now);
-  const allMethods = [...protocolMethods(fanOut.runEvents), ...methods, ...standIns];
+  const allMethods = [...protocolMethods(fanOut.runEvents), ...methods, importRun, ...standIns];
   const rpc = createRpc({ methods: allMethods, world, log, metrics });
   const guard = createLoginGuard(clock);
   const sharedSecrets = () => live.secrets().shared;

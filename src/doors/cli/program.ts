@@ -13,6 +13,7 @@ import { addCronVerbs } from './verbs/cron.ts';
 import { addDeviceVerbs } from './verbs/devices.ts';
 import { addDoctorVerb } from './verbs/doctor.ts';
 import { addGatewayVerbs } from './verbs/gateway.ts';
+import { addImportVerb } from './verbs/import.ts';
 import { addInboxVerbs } from './verbs/inbox.ts';
 import { addLogsVerb } from './verbs/logs.ts';
 import { addModelVerbs } from './verbs/models.ts';
@@ -76,6 +77,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addCronVerbs(program, context);
   addSpawnVerbs(program, context, setExit);
   addInboxVerbs(program, context);
+  addImportVerb(program, context);
   addWorkspaceVerbs(program, context);
   addTaskVerbs(program, context);
   addTeamVerbs(program, context, setExit);

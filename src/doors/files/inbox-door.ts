@@ -188,7 +188,7 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
 }
 
 /** A message of a file belongs into the box whose folder it lies in. Nobody is the owner because a file says so. */
-function placed(config: Config, folder: string, written: WrittenMessage): NewMessage {
+export function placed(config: Config, folder: string, written: WrittenMessage): NewMessage {
   const sender = written.from === null ? 'unknown' : canonicalAgent(config, written.from);
   return {
     ...written,

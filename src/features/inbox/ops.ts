@@ -21,6 +21,8 @@ export interface NewMessage extends WrittenMessage {
   readonly key?: string;
   readonly ackByMs?: number;
   readonly expiresInMs?: number;
+  /** It was read and put away where it comes from. */
+  readonly isSettled?: boolean;
 }
 
 export type Fate = 'new' | 'duplicate' | 'amendment' | 'folded';
@@ -195,7 +197,7 @@ export function* takeMessage(tx: Tx, workspaceId: string, message: NewMessage): 
     content: JSON.stringify(message.content ?? null),
     priority: message.priority,
     rank: rankOf(message.priority, tx.now),
-    state: equal ? 'read' : 'queued',
+    state: equal || message.isSettled ? 'read' : 'queued',
     digest,
     fold_key: foldKey,
     folded: 0,
@@ -210,12 +212,12 @@ export function* takeMessage(tx: Tx, workspaceId: string, message: NewMessage): 
     file: file ?? null,
     original: message.original ?? null,
     needs_ack: message.needsAnswer ? 1 : 0,
-    ack_by: ackBy(message, tx.now),
+    ack_by: message.isSettled ? null : ackBy(message, tx.now),
     expires_at: message.expiresInMs === undefined ? null : tx.now + message.expiresInMs,
     arrived_at: tx.now,
     delivered_at: null,
     run_id: null,
-    read_at: equal ? tx.now : null,
+    read_at: equal || message.isSettled ? tx.now : null,
     acked_at: null,
     acked_by: null,
     failures: 0,

@@ -221,7 +221,7 @@ const taskById = statement<{ id: string }>()((db, p) => db.selectFrom('task').se
 /** Starts another attempt, once, unless somebody has gone on with the task meanwhile. Answers the rule that denied it, or null. */
 export const restartTask = txOp('tasks.restart', function* (tx, { taskId, attempt, request }: Restart): OpSteps<string | null> {
   const task = yield* tx.one(taskById, { id: taskId });
-  if (!task || task.state !== 'leased' || task.attempts !== attempt - 1) return null;
+  if (task?.state !== 'leased' || task.attempts !== attempt - 1) return null;
   const spawn = yield* requestSpawn.body(tx, request);
   const change = spawn.rule === null ? ({ state: 'working', run_id: spawn.childRunId } as const) : ({ state: 'ready', run_id: null } as const);
   yield* updateTask(tx, task, change, 'scheduler', spawn.rule === null ? `attempt ${attempt}` : `attempt ${attempt} was denied: ${spawn.rule}`);
