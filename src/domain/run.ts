@@ -1,5 +1,6 @@
 // A run is one thing to do in one session. It keeps its id for life; attempts come and go under it.
 
+import type { CommandList } from './command.ts';
 import type { ToolOutcome } from './tool.ts';
 import type { Attachment, EntryUsage } from './transcript.ts';
 import type { Wait } from './wait.ts';
@@ -96,6 +97,8 @@ export interface RunInput {
   readonly collect?: { readonly cap: number };
   /** Most that this run and everything below it may spend. */
   readonly budget?: Money;
+  /** The commands that it runs, and nothing else. */
+  readonly commands?: CommandList;
   /** Its session leaves the lists when it ends. */
   readonly archive?: boolean;
   /** A conversation between two agents: how often each may still answer. */

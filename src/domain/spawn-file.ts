@@ -1,5 +1,6 @@
 // Spawn requests as files hold them, in every shape that agents write, and the answers they look for.
 
+import type { ListedCommand } from './command.ts';
 import { ROLES, type Role } from './role.ts';
 import type { SpawnStatus } from './spawn.ts';
 import { slugOf } from './team.ts';
@@ -19,6 +20,7 @@ export interface FileRequest {
   readonly agentId: string | undefined;
   readonly timeoutSeconds: number | undefined;
   readonly urgent: boolean;
+  readonly commands: readonly ListedCommand[] | undefined;
 }
 
 export type ReadRequest = { readonly ok: true; readonly request: FileRequest } | { readonly ok: false; readonly reason: string };
@@ -39,7 +41,9 @@ export function readRequest(value: unknown, fileName: string): ReadRequest {
   const named = textOf(value, 'requestId', 'request_id', 'id') ?? textOf(inner, 'requestId', 'id');
   const needed = textOf(inner, 'role', 'needed') ?? textOf(value, 'role', 'needed');
   const task = textOf(inner, 'task', 'message', 'prompt', 'instructions', 'description') ?? taskOfHelp(value);
-  if (task === undefined) return { ok: false, reason: 'it has no task: write { "requestId", "requestedBy", "spawn": { "label", "model", "task" } }' };
+  const commands = commandsIn(inner['commands']);
+  if (task === undefined && !commands)
+    return { ok: false, reason: 'it has no task: write { "requestId", "requestedBy", "spawn": { "label", "model", "task" } }' };
   const seconds = Number(textOf(inner, 'runTimeoutSeconds', 'timeoutSeconds', 'timeout') ?? Number.NaN);
   return {
     ok: true,
@@ -49,13 +53,25 @@ export function readRequest(value: unknown, fileName: string): ReadRequest {
       label: textOf(inner, 'label', 'name', 'taskId') ?? textOf(value, 'bead') ?? null,
       model: textOf(inner, 'model'),
       thinking: textOf(inner, 'thinking'),
-      task,
+      task: task ?? '',
+      commands,
       role: needed === undefined ? null : roleIn(needed),
       agentId: textOf(inner, 'agentId', 'agent'),
       timeoutSeconds: seconds > 0 && seconds <= 86_400 ? seconds : undefined,
       urgent: /^(p?[01]\b|urgent|critical|high)/i.test(textOf(value, 'priority') ?? textOf(inner, 'priority') ?? ''),
     },
   };
+}
+
+/** `[{ argv: [...] }]`, or lists of words. */
+function commandsIn(value: unknown): readonly ListedCommand[] | undefined {
+  if (!Array.isArray(value) || value.length === 0 || value.length > 50) return undefined;
+  const list = value.map((one): ListedCommand | undefined => {
+    const argv: unknown = isObject(one) ? one['argv'] : one;
+    if (!Array.isArray(argv) || argv.length === 0 || !argv.every((word) => typeof word === 'string')) return undefined;
+    return { argv, ...(isObject(one) && typeof one['cwd'] === 'string' && { cwd: one['cwd'] }) };
+  });
+  return list.every((one) => one !== undefined) ? list : undefined;
 }
 
 /** `{ from, needed, reason, bead, priority }`: somebody is stuck and says whom he needs. */

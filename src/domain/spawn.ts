@@ -1,5 +1,6 @@
 // A spawn: a request for a sub-agent, decided by rules that have names.
 
+import type { CommandList } from './command.ts';
 import { type Role, type Spawner, type SpawnRights, spawnRight } from './role.ts';
 import type { ChildPolicy, Money, Report } from './run.ts';
 
@@ -21,6 +22,7 @@ export interface SpawnOrder {
   readonly childPolicy: ChildPolicy;
   readonly report?: Report;
   readonly extraSystemPrompt?: string;
+  readonly commands?: CommandList;
 }
 
 export interface SpawnFact {

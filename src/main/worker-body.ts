@@ -11,6 +11,7 @@ import { createTools } from '../adapters/tools/catalog.ts';
 import { commandPath } from '../adapters/tools/exec.ts';
 import { readInside } from '../adapters/tools/inside.ts';
 import { createJobs, type Jobs } from '../adapters/tools/jobs.ts';
+import { createListedTools } from '../adapters/tools/listed.ts';
 import { workspaceOf } from '../domain/config.ts';
 import { roleOfAgent } from '../domain/team.ts';
 import { isToolAllowed, sandboxChoice } from '../domain/tool.ts';
@@ -18,6 +19,7 @@ import type { WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts'
 import { createAgentTools } from '../features/agent-tools/catalog.ts';
 import { createRefusals } from '../features/models/refusals.ts';
 import type { Assignment } from '../features/runs/claim.ts';
+import { takeCommands } from '../features/turns/commands.ts';
 import { permitCommand } from '../features/turns/exec-permission.ts';
 import { createHistoryCache } from '../features/turns/history-cache.ts';
 import { type Runner, startRunner } from '../features/turns/runner.ts';
@@ -38,7 +40,7 @@ const STATS_EVERY_MS = 1000;
 
 /** What follows from the configuration: made anew when it changes, so that later runs use it. */
 function setUp({ config, secrets, stateDir, providerKeys }: WorkerSettings, store: Store, jobs: Jobs, log: Log) {
-  const { exec } = config.tools;
+  const execSettings = { ...config.tools.exec, binds: config.agents.defaults.sandbox?.binds ?? [], baseEnv: baseEnvironment() };
   return {
     config,
     scrub: createScrub(
@@ -46,10 +48,8 @@ function setUp({ config, secrets, stateDir, providerKeys }: WorkerSettings, stor
       config.logging.redactPatterns.map((source) => new RegExp(source, 'g')),
     ),
     models: createModels({ config, stateDir, providerKeys, clock: systemClock, log }),
-    tools: [
-      ...createTools({ jobs, clock: systemClock, exec: { ...exec, binds: config.agents.defaults.sandbox?.binds ?? [], baseEnv: baseEnvironment() } }),
-      ...createAgentTools({ store, config, clock: systemClock, version: VERSION }),
-    ],
+    exec: execSettings,
+    tools: [...createTools({ jobs, clock: systemClock, exec: execSettings }), ...createAgentTools({ store, config, clock: systemClock, version: VERSION })],
   };
 }
 
@@ -90,7 +90,9 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
   const blobs = createFileBlobs(join(stateDir, 'blobs'));
 
   const worldOf = (run: Assignment, signal: AbortSignal): TurnWorld => {
-    const { config, models, scrub, tools } = setup;
+    const { config, models, scrub, exec } = setup;
+    const { commands } = run.input;
+    const tools = commands ? [...setup.tools, ...createListedTools(commands.list, jobs, exec, clock)] : setup.tools;
     const { runKey, attempt, agentId } = run;
     const role = run.role ?? roleOfAgent(config, agentId);
     const sessionKey = run.work === 'turn' ? run.sessionKey : (run.input.tool?.sessionKey ?? '');
@@ -158,7 +160,12 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
     store,
     clock,
     log,
-    drive: (run, signal) => (run.work === 'turn' ? takeTurn(run, worldOf(run, signal)) : takeToolCall(run, worldOf(run, signal))),
+    drive: (run, signal) => {
+      const world = worldOf(run, signal);
+      if (run.work === 'tool') return takeToolCall(run, world);
+      const { commands } = run.input;
+      return commands && !commands.withModel ? takeCommands(run, commands, world) : takeTurn(run, world);
+    },
   });
   log.info({ worker: workerId, pid: process.pid }, 'worker ready');
   return {

@@ -7,6 +7,8 @@ import type { Sandbox } from './sandbox.ts';
 
 export interface WantedCommand {
   readonly command: string;
+  /** Of a command that no shell reads. */
+  readonly argv?: readonly string[];
   readonly cwd: string;
   /** What the agent adds to the environment. */
   readonly env: Readonly<Record<string, string>>;

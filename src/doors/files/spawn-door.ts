@@ -130,6 +130,10 @@ export function createSpawnDoor({ root, workspaceId, store, config, clock, log }
       await answer(entry, filed);
       return false;
     } catch (error) {
+      if (isFault(error, 'request.refused')) {
+        await refuse(name, request, 'denied', error.message);
+        return false;
+      }
       if (!isFault(error, 'lane.full')) throw error;
       log.warn({ file: name }, 'too much work waits: a spawn request stays in processing/ and is tried again');
       return true;

@@ -22,8 +22,16 @@ export function createSpawnTool({ store, config }: AgentToolWorld): Tool {
         'Start a sub-agent with a task in a session of its own. It works while you go on; what it finds is told to this conversation when it ends, or use sessions_await to wait for it.',
       schema: {
         type: 'object',
-        required: ['task'],
         properties: {
+          commands: {
+            type: 'array',
+            description: 'For role worker-cmd: commands as lists of words, run in order without a shell; without a task no model is asked',
+            items: {
+              type: 'object',
+              required: ['argv'],
+              properties: { argv: { type: 'array', items: { type: 'string' } }, cwd: { type: 'string' }, timeoutSeconds: { type: 'number' } },
+            },
+          },
           task: { type: 'string', description: 'What it is to do, complete: it knows nothing of this conversation' },
           label: { type: 'string', description: 'A short name' },
           agentId: { type: 'string' },
@@ -53,6 +61,7 @@ export function createSpawnTool({ store, config }: AgentToolWorld): Tool {
       if (!agentIds(config).includes(agentId)) return answer({ status: 'error', error: `unknown agent id "${agentId}"` });
       const report = { name: label ?? 'Sub-agent', sessionKey, agentId: own, as: 'result', now: true } as const;
       try {
+        const order = orderOf(parsed.data, config);
         const spawn = await durably(
           store,
           requestSpawn,
@@ -66,7 +75,7 @@ export function createSpawnTool({ store, config }: AgentToolWorld): Tool {
             agentAllowed: agentId === own || agentId === ofRole || mayStart(config, own, agentId),
             role: role ?? null,
             label: label ?? null,
-            order: { ...orderOf(parsed.data, config), report },
+            order: { ...order, report },
             limits: config.agents.defaults.subagents,
             rights: spawnRightsOf(rolePolicies(config)),
             cleanup,

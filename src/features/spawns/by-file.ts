@@ -118,6 +118,7 @@ export function filedRequest(config: Config, workspaceId: string, request: FileR
   const order = orderOf(
     {
       task,
+      ...(request.commands && { commands: request.commands.map(({ argv, cwd }) => ({ argv: [...argv], ...(cwd !== undefined && { cwd }) })) }),
       priority: urgent ? 'urgent' : 'spawn',
       ...(role !== null && { role }),
       ...(request.model !== undefined && { model: request.model }),
@@ -126,7 +127,7 @@ export function filedRequest(config: Config, workspaceId: string, request: FileR
     },
     config,
   );
-  const likeness = sha256Hex(canonicalJson({ requestedBy, label, task, role, model: request.model ?? null })).slice(0, 32);
+  const likeness = sha256Hex(canonicalJson({ requestedBy, label, task, role, model: request.model ?? null, commands: request.commands ?? null })).slice(0, 32);
   const requester = requestedBy === null ? null : canonicalAgent(config, requestedBy);
   const claimed = Object.entries(rolePolicies(config)).find(([, { box }]) => box === requester)?.[0];
   const names = uuidOf(`${workspaceId} file ${likeness} ${requestId}`);

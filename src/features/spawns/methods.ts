@@ -1,6 +1,7 @@
 // What people and programs can ask about sub-agents. Agents ask through their tools.
 
 import { z } from 'zod';
+import { describeCommands } from '../../domain/command.ts';
 import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { PRIORITY, type PriorityName } from '../../domain/lane.ts';
@@ -23,7 +24,19 @@ const Spawn = z.custom<SpawnView>();
 
 /** What is asked for a child, by agents and people alike. */
 export const SpawnInput = z.strictObject({
-  task: z.string().trim().min(1).max(MAX_TASK_CHARS).describe('What the sub-agent is to do.'),
+  task: z.string().trim().max(MAX_TASK_CHARS).default('').describe('What the sub-agent is to do. May be left out where every command is listed.'),
+  commands: z
+    .array(
+      z.strictObject({
+        argv: z.array(z.string().max(10_000)).min(1).max(200),
+        cwd: z.string().max(1000).optional(),
+        timeoutSeconds: z.number().positive().max(DAY_SECONDS).optional(),
+      }),
+    )
+    .min(1)
+    .max(50)
+    .optional()
+    .describe('Commands as lists of words, run in order without a shell. Without a task no model is asked at all.'),
   label: z.string().trim().min(1).max(200).optional(),
   agentId: z.string().min(1).optional(),
   role: z.enum(ROLES).optional(),
@@ -53,15 +66,22 @@ function roleModel(config: Config, policy: RolePolicy, { role, model: asked, tas
   return isTheirs || asked !== undefined ? modelForRole(policy, { asked, taskType }).model : undefined;
 }
 
-/** The order for a child, without who hears of it. */
+/** The order for a child, without who hears of it. @throws Fault `request.refused` when there is nothing to do */
 export function orderOf(input: SpawnInput, config: Config): SpawnOrder {
+  if (input.task === '' && !input.commands) throw fault('request.refused', { reason: 'a sub-agent needs a task, or a list of commands' });
+  if (input.role === 'worker-cmd' && !input.commands)
+    throw fault('request.refused', {
+      reason: 'worker-cmd runs only what its task lists: give commands, as [{ "argv": ["npm", "test"] }], or ask for a worker-impl',
+    });
   const policy = input.role && rolePolicy(config, input.role);
   const model = (policy && roleModel(config, policy, input)) ?? input.model ?? config.agents.defaults.subagents.model;
   const seconds = input.runTimeoutSeconds || input.timeoutSeconds || policy?.limits?.timeoutSeconds || DAY_SECONDS;
   const priority: PriorityName = input.priority ?? 'spawn';
   const { usd, tokens } = input.budget ?? {};
+  const commands = input.commands && { list: input.commands, withModel: input.task !== '' };
   return {
-    task: input.task,
+    task: commands ? describeCommands(commands, input.task) : input.task,
+    ...(commands && { commands }),
     timeoutMs: Math.round(seconds * 1000),
     priority: PRIORITY[priority],
     childPolicy: input.childPolicy ?? 'adopt',

@@ -181,7 +181,9 @@ function spawnerOf(parent: RunTable | undefined, role: Role | null): Spawner {
 
 /** The child's session and run. */
 function* begin(tx: Tx, spawn: SpawnTable, parent: RunTable | undefined): OpSteps<void> {
-  const { runKey, task, model, thinking, timeoutMs, priority, budget, childPolicy, report, extraSystemPrompt } = JSON.parse(spawn.request) as SpawnOrder & {
+  const { runKey, task, model, thinking, timeoutMs, priority, budget, childPolicy, report, extraSystemPrompt, commands } = JSON.parse(
+    spawn.request,
+  ) as SpawnOrder & {
     runKey: string;
   }; // written by requestSpawn
   const { workspace_id: workspaceId, child_session_key: key, agent_id: agentId } = spawn;
@@ -204,6 +206,7 @@ function* begin(tx: Tx, spawn: SpawnTable, parent: RunTable | undefined): OpStep
       ...(thinking !== undefined && { thinking }),
       ...(extraSystemPrompt !== undefined && { extraSystemPrompt }),
       ...(budget && { budget }),
+      ...(commands && { commands }),
       ...(report && childPolicy !== 'detach' && { report }),
       ...(spawn.cleanup === 'delete' && { archive: true }),
     },

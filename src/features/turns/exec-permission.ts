@@ -39,7 +39,7 @@ export async function permitCommand(asker: Asker, wanted: WantedCommand): Promis
   } catch (error) {
     return refused(`the standing permissions cannot be read: ${messageOf(error)}`);
   }
-  const program = Object.keys(wanted.env).length === 0 ? resolveProgram(plainProgram(wanted.command), path) : undefined; // LD_PRELOAD and its like
+  const program = Object.keys(wanted.env).length === 0 ? resolveProgram(wanted.argv ? wanted.argv[0] : plainProgram(wanted.command), path) : undefined; // LD_PRELOAD and its like
   const verdict = judgeExec(policy, program);
   if (verdict === 'run' || (verdict === 'ask' && byOperator)) return { ok: true };
   if (verdict === 'refuse')
