@@ -185,6 +185,10 @@ export const ConfigSchema = section({
             }),
           ),
           sandbox: Sandbox.optional(),
+          claudeCommand: z
+            .string()
+            .optional()
+            .describe('The claude command for roles with the runtime claude-code. Left out: from the PATH, or where clawdbot runtime install has put it.'),
         }),
       ),
       list: z.array(Agent).default([]),

@@ -21,15 +21,9 @@ export const TASK_STATES = [
 export type TaskState = (typeof TASK_STATES)[number];
 
 const CLOSED: ReadonlySet<TaskState> = new Set(['done', 'cancelled', 'closed_unproven']);
-/** Somebody should be at work on it. */
-const UNDER_WAY: ReadonlySet<TaskState> = new Set(['leased', 'working']);
 
 export function isClosed(state: TaskState): boolean {
   return CLOSED.has(state);
-}
-
-export function isUnderWay(state: TaskState): boolean {
-  return UNDER_WAY.has(state);
 }
 
 export interface Blocked {

@@ -11,6 +11,7 @@ import { devicePairApprove, devicePairList, devicePairReject, deviceTokenRevoke,
 import { eventsSinceMethod } from './events/methods.ts';
 import { channelsStatus, health, status, systemPresence } from './health/methods.ts';
 import { lastHeartbeat, setHeartbeats, systemEvent, wakeMethod } from './heartbeats/methods.ts';
+import { decisionsList } from './inbox/decisions.ts';
 import { inboxAck, inboxList, inboxRead, inboxSend, inboxThread } from './inbox/methods.ts';
 import { logsTail } from './logs/methods.ts';
 import { clusterStatus } from './nodes/methods.ts';
@@ -67,6 +68,7 @@ export const methods: readonly AnyMethod[] = [
   inboxRead,
   inboxAck,
   inboxThread,
+  decisionsList,
   workspaceStatus,
   workspacePhase,
   workspaceHistory,

@@ -8,6 +8,7 @@ import { expireApprovals, fundWaiting, resolveApproval } from './decisions/ops.t
 import { decidePairing, getDeviceGrant, listDevices, noteTokenUse, pairDevice, requestPairing, revokeToken, rotateToken } from './devices/ops.ts';
 import { eventCursor, eventsSince } from './events/ops.ts';
 import { beatHeart, lastHeartbeatEnd, wakeSession } from './heartbeats/ops.ts';
+import { openDecisions } from './inbox/decisions.ts';
 import { noteMessageFiles, openMessageFiles, settledMessageFiles, takenFromBox, unshownMessages } from './inbox/files.ts';
 import { boxOfRun } from './inbox/mail.ts';
 import { ackMessage, countBoxes, listMessages, messageThread, readMessage, takeMessages } from './inbox/ops.ts';
@@ -110,6 +111,7 @@ export const ops: readonly AnyOp[] = [
   takenFromBox,
   unshownMessages,
   boxOfRun,
+  openDecisions,
   countBoxes,
   goRounds,
   listMessages,

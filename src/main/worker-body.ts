@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { createFileBlobs } from '../adapters/blob/files.ts';
 import { createModels } from '../adapters/models/catalog.ts';
 import { createProviderGates } from '../adapters/models/gates.ts';
+import { createClaudeCode, findClaude } from '../adapters/runtimes/claude-code.ts';
 import { createSandboxPicker } from '../adapters/sandbox/catalog.ts';
 import { createTools } from '../adapters/tools/catalog.ts';
 import { commandPath } from '../adapters/tools/exec.ts';
@@ -13,16 +14,19 @@ import { readInside } from '../adapters/tools/inside.ts';
 import { createJobs, type Jobs } from '../adapters/tools/jobs.ts';
 import { createListedTools } from '../adapters/tools/listed.ts';
 import { workspaceOf } from '../domain/config.ts';
-import { roleOfAgent } from '../domain/team.ts';
+import { modelChain } from '../domain/model.ts';
+import { isRole } from '../domain/role.ts';
+import { roleOfAgent, rolePolicy } from '../domain/team.ts';
 import { isToolAllowed, sandboxChoice } from '../domain/tool.ts';
 import type { WorkerSettings, WorkerToGateway } from '../domain/worker-frame.ts';
 import { createAgentTools } from '../features/agent-tools/catalog.ts';
 import { createRefusals } from '../features/models/refusals.ts';
-import type { Assignment } from '../features/runs/claim.ts';
+import type { Assignment, TurnAssignment } from '../features/runs/claim.ts';
 import { takeCommands } from '../features/turns/commands.ts';
 import { permitCommand } from '../features/turns/exec-permission.ts';
 import { createHistoryCache } from '../features/turns/history-cache.ts';
 import { type Runner, startRunner } from '../features/turns/runner.ts';
+import { takeRuntimeTurn } from '../features/turns/runtime-turn.ts';
 import { takeToolCall } from '../features/turns/tool-call.ts';
 import { type TurnWorld, takeTurn } from '../features/turns/turn.ts';
 import { forgetProcess, noteProcess } from '../features/workers/ops.ts';
@@ -30,7 +34,9 @@ import { type Clock, systemClock } from '../kit/clock.ts';
 import { isFault, messageOf } from '../kit/fault.ts';
 import { type Log, openDailyLog } from '../kit/log.ts';
 import type { Observation } from '../kit/metrics.ts';
+import { own } from '../kit/own.ts';
 import { createScrub } from '../kit/scrub.ts';
+import type { Runtime } from '../ports/runtime.ts';
 import type { Store } from '../ports/store.ts';
 import { createDeltas } from './deltas.ts';
 import { baseEnvironment, expandHome } from './environment.ts';
@@ -76,7 +82,8 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
   const { workspaceId, workerId, stateDir, home } = settings;
   const { level, retentionDays } = settings.config.logging;
   const log = openDailyLog({ dir: settings.logDir, level, retentionDays, scrub: (text) => setup.scrub(text), clock });
-  const jobs = createJobs({ clock, ledger: processLedger(store, { workspaceId, workerId }) });
+  const ledger = processLedger(store, { workspaceId, workerId });
+  const jobs = createJobs({ clock, ledger });
   let setup = setUp(settings, store, jobs, log);
 
   const pickSandbox = await createSandboxPicker();
@@ -153,6 +160,23 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
     };
   };
 
+  /** The runtime of a role that has one of its own, where it is installed and speaks with the role's provider. */
+  const runtimeFor = ({ role, agentId, runKey, input, modelOverride }: TurnAssignment): Runtime | undefined => {
+    const { config } = setup;
+    const acting = role ?? roleOfAgent(config, agentId);
+    if (acting === null || !isRole(acting) || rolePolicy(config, acting).runtime !== 'claude-code') return undefined;
+    const env = baseEnvironment();
+    const command = findClaude({ configured: config.agents.defaults.claudeCommand, stateDir, path: env['PATH'] ?? '' });
+    const provider = modelChain(config, agentId, input.model ?? modelOverride)[0]?.provider ?? '';
+    const api = own(config.models.providers, provider)?.api ?? (provider === 'anthropic' ? 'anthropic-messages' : undefined);
+    if (command !== undefined && api === 'anthropic-messages') return createClaudeCode({ command, stateDir, env, ledger });
+    log.warn(
+      { run: runKey, role: acting },
+      `the runtime claude-code cannot be used (${command === undefined ? 'no claude command: clawdbot runtime install' : `the provider ${provider} is none of its own`}); the gateway drives the turn itself`,
+    );
+    return undefined;
+  };
+
   const runner = startRunner({
     workspaceId,
     workerId,
@@ -164,7 +188,9 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
       const world = worldOf(run, signal);
       if (run.work === 'tool') return takeToolCall(run, world);
       const { commands } = run.input;
-      return commands && !commands.withModel ? takeCommands(run, commands, world) : takeTurn(run, world);
+      if (commands && !commands.withModel) return takeCommands(run, commands, world);
+      const runtime = runtimeFor(run);
+      return runtime ? takeRuntimeTurn(run, runtime, world) : takeTurn(run, world);
     },
   });
   log.info({ worker: workerId, pid: process.pid }, 'worker ready');

@@ -20,6 +20,10 @@ const SCENARIO = {
       when: { user: '\\[Inbox of (\\S+): [^]*--- (msg_\\w+) [^\\n]*request', step: 0 },
       tools: [{ name: 'inbox', input: { action: 'send', to: 'human', subject: 're', content: 'done so', replyTo: '{{user.2}}' } }],
     },
+    {
+      when: { user: 'tell the owner', step: 0 },
+      tools: ['one', 'two', 'three'].map((subject) => ({ name: 'inbox', input: { action: 'send', to: 'human', subject, content: 'decide' } })),
+    },
     { when: { user: 'poison' }, fail: { status: 400 } },
     { when: { user: '\\[Inbox of (\\S+)' }, text: 'read my mail as {{user.1}}' },
     { text: 'heard' },
@@ -114,4 +118,24 @@ it('what fails three times is a dead letter, and the manager of the sender hears
   assert.match(notice.subject, /"poison" to coordinator/);
   const { messages } = await ask(client, 'inbox.list', { box: 'coordinator', all: true });
   assert.deepEqual([messages[0].state, messages[0].failures], ['dead_lettered', 3]);
+});
+
+it('what one run says to the owner is one digest, and all that waits for the owner is one list', async (t) => {
+  const { client, installation } = await startJourney(t, { scenario: SCENARIO, config: TEAM });
+  await order(client, 'tell the owner', { session: 'agent:coordinator:main' });
+  const { messages } = await ask(client, 'inbox.list', { box: 'human' });
+  assert.deepEqual(
+    messages.map(({ subject, from, content }: { subject: string; from: string; content: { digest: { subject: string }[] } }) => [
+      from,
+      subject,
+      content.digest.map((point) => point.subject),
+    ]),
+    [['coordinator', 'coordinator: 3 points', ['one', 'two', 'three']]],
+  );
+  await ask(client, 'tasks.add', { name: 'p1-1', title: 'stuck' });
+  await ask(client, 'tasks.move', { name: 'p1-1', to: 'blocked', blockedBy: { owner: 'human', action: 'choose a colour', recheckMinutes: 60 } });
+  const listed = await installation.cli(['decisions']);
+  assert.match(listed.stdout, /1\. coordinator: 3 points\n {3}from coordinator.*2\. p1-1 \(main\) waits for you: choose a colour/s);
+  await ask(client, 'inbox.ack', { id: messages[0].id });
+  assert.equal((await ask(client, 'decisions.list')).decisions.length, 1);
 });

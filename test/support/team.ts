@@ -3,7 +3,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-export const BOXES = ['person-manager', 'story-architect', 'coordinator', 'validator', 'task-managers', 'workers'] as const;
+const BOXES = ['person-manager', 'story-architect', 'coordinator', 'validator', 'task-managers', 'workers'] as const;
 
 export function makeScheduler(workspace: string): string {
   const root = join(workspace, 'scheduler');

@@ -8,7 +8,7 @@ import { TeamSchema } from '../../domain/team-schema.ts';
 import { messageOf } from '../../kit/fault.ts';
 import { evaluateConfig, readText } from './read.ts';
 
-export const ROLES_FILE = 'roles.json5';
+const ROLES_FILE = 'roles.json5';
 
 export function rolesPath(configPath: string): string {
   return join(dirname(configPath), ROLES_FILE);

@@ -17,6 +17,7 @@ import { addImportVerb } from './verbs/import.ts';
 import { addInboxVerbs } from './verbs/inbox.ts';
 import { addLogsVerb } from './verbs/logs.ts';
 import { addModelVerbs } from './verbs/models.ts';
+import { addRuntimeVerbs } from './verbs/runtime.ts';
 import { addSpawnVerbs } from './verbs/spawn.ts';
 import { addSystemVerbs } from './verbs/system.ts';
 import { addTaskVerbs } from './verbs/task.ts';
@@ -80,6 +81,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addImportVerb(program, context);
   addWorkspaceVerbs(program, context);
   addTaskVerbs(program, context);
+  addRuntimeVerbs(program, context);
   addTeamVerbs(program, context, setExit);
   addSystemVerbs(program, context);
   addDoctorVerb(program, context);

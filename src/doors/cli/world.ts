@@ -60,6 +60,10 @@ export interface CliWorld {
   readonly examine: (profile: Profile) => Promise<readonly DoctorFinding[]>;
   /** Writes sessions and transcripts as the original's files; answers what was written where. */
   readonly exportSessions: (profile: Profile, out: string | undefined) => Promise<{ readonly dir: string; readonly sessions: number; readonly kept: number }>;
+  /** Where the claude command is, if it is. */
+  readonly claudeCommand: (profile: Profile) => Promise<string | undefined>;
+  /** @throws Error with what npm said */
+  readonly installClaude: (profile: Profile) => Promise<string>;
   readonly runSimulator: (options: {
     readonly port: number;
     readonly scenario: string | undefined;

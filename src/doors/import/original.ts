@@ -125,7 +125,7 @@ function keyOf(key: string, agent: string): string {
 }
 
 /** The messages of a transcript. Lines that cannot be read are told and left out. */
-export function readTranscript(path: string, onProblem: (problem: string) => void): EntryBody[] {
+function readTranscript(path: string, onProblem: (problem: string) => void): EntryBody[] {
   let raw: string;
   try {
     raw = readFileSync(path, 'utf8');

@@ -181,6 +181,8 @@ export function* takeMessage(tx: Tx, workspaceId: string, message: NewMessage): 
     if (file !== undefined && known.file === null) yield* tx.run(moveFile, { id: known.id, file });
     return { id: known.id, fate: 'duplicate', file: known.file ?? file ?? null };
   }
+  const joined = yield* joinDigest(tx, workspaceId, message);
+  if (joined) return { id: joined, fate: 'folded', file: null };
   const edited = file === undefined ? undefined : yield* tx.one(byFile, { workspaceId, file });
   const foldKey = foldKeyOf(message, sender);
   const equal = foldKey === null || edited ? undefined : yield* tx.one(openFold, { workspaceId, box, foldKey });
@@ -231,6 +233,50 @@ export function* takeMessage(tx: Tx, workspaceId: string, message: NewMessage): 
   yield* appendMessageEvent(tx, row, message.actor);
   return { id, fate: edited ? 'amendment' : equal ? 'folded' : 'new', file: file ?? null };
 }
+
+const openOfRun = statement<OfBox & { actor: string }>()((db, p) =>
+  db
+    .selectFrom('message')
+    .select(['id', 'subject', 'content', 'priority', 'needs_ack'])
+    .where('workspace_id', '=', p.workspaceId)
+    .where('box', '=', p.box)
+    .where('state', '=', 'queued')
+    .where('actor', '=', p.actor)
+    .limit(1),
+);
+const rewrite = statement<{ id: string; subject: string; content: string; priority: number; needsAck: number }>()((db, p) =>
+  db.updateTable('message').set({ subject: p.subject, content: p.content, priority: p.priority, needs_ack: p.needsAck }).where('id', '=', p.id),
+);
+
+interface Digest {
+  readonly digest: readonly { readonly subject: string; readonly content: unknown }[];
+}
+
+/** What one run has to say to the owner is one message, however often it says something. */
+function* joinDigest(
+  tx: Tx,
+  workspaceId: string,
+  { box, actor, sender, subject, content, priority, needsAnswer, replyTo }: NewMessage,
+): OpSteps<string | undefined> {
+  if (box !== DIGEST_BOX || !actor.startsWith('run:') || replyTo !== null) return undefined;
+  const open = yield* tx.one(openOfRun, { workspaceId, box, actor });
+  if (!open) return undefined;
+  const before = JSON.parse(open.content) as Partial<Digest> | null; // what takeMessage wrote
+  const points = before?.digest ?? [{ subject: open.subject, content: before }];
+  const digest = [...points, { subject, content }];
+  const least = Math.min(open.priority, priority);
+  yield* tx.run(rewrite, {
+    id: open.id,
+    subject: `${sender}: ${digest.length} points`,
+    content: JSON.stringify({ digest }),
+    priority: least,
+    needsAck: needsAnswer ? 1 : open.needs_ack,
+  });
+  return open.id;
+}
+
+/** The owner's box. */
+const DIGEST_BOX = 'human';
 
 /** A claimed deadline counts when it lies ahead; a request without one is due within a day. */
 function ackBy({ needsAnswer, answerBy, ackByMs }: NewMessage, now: number): number | null {

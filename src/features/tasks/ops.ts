@@ -118,10 +118,6 @@ export function* tasksUnderWay(tx: Tx, of: OfWorkspace): OpSteps<TaskTable[]> {
   return yield* tx.all(underWay, of);
 }
 
-export function* tasksNamed(tx: Tx, of: OfWorkspace & { readonly name: string }): OpSteps<TaskTable[]> {
-  return yield* tx.all(named, of);
-}
-
 /** @throws Fault `task.not_found`, `task.ambiguous` */
 function* find(tx: Tx, of: OfWorkspace & { readonly name: string; readonly project?: string }): OpSteps<TaskTable> {
   const rows = (yield* tx.all(named, of)).filter(({ project }) => of.project === undefined || project === of.project);

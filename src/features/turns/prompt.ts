@@ -69,7 +69,7 @@ function shownText(name: string, text: string, cap: number): string {
   return `[${name} holds unresolved conflict markers of a merge and is not shown. Say so to the one you work for; somebody must resolve it.]`;
 }
 
-export function hasConflictMarkers(text: string): boolean {
+function hasConflictMarkers(text: string): boolean {
   return /^<{7}( |$)/m.test(text) && /^>{7}( |$)/m.test(text);
 }
 

@@ -2,7 +2,7 @@
 
 import { fault } from '../../domain/fault-codes.ts';
 import { sha256Hex } from '../../kit/id.ts';
-import { type OpSteps, pick, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
+import { type OpSteps, pick, readOp, statement, txOp } from '../../ports/store.ts';
 import type { FileVersionTable } from '../../ports/tables-team.ts';
 
 interface OfFile {
@@ -47,7 +47,7 @@ export interface Kept {
   readonly before: { readonly text: string; readonly actor: string } | null;
 }
 
-export function* keep(tx: Tx, { workspaceId, path, text, actor, note }: NewVersion): OpSteps<Kept> {
+export const keepVersion = txOp('workspace.keepVersion', function* (tx, { workspaceId, path, text, actor, note }: NewVersion): OpSteps<Kept> {
   const last = yield* tx.one(latest, { workspaceId, path });
   const hash = sha256Hex(text);
   const before = last ? { text: last.text, actor: last.actor } : null;
@@ -55,17 +55,13 @@ export function* keep(tx: Tx, { workspaceId, path, text, actor, note }: NewVersi
   const seq = (last?.seq ?? 0) + 1;
   yield* tx.run(insertVersion, { workspace_id: workspaceId, path, seq, hash, text, actor, note: note ?? null, at: tx.now });
   return { seq, isNew: true, before };
-}
+});
 
 interface NewVersion extends OfFile {
   readonly text: string;
   readonly actor: string;
   readonly note?: string;
 }
-
-export const keepVersion = txOp('workspace.keepVersion', function* (tx, version: NewVersion): OpSteps<Kept> {
-  return yield* keep(tx, version);
-});
 
 export interface VersionView {
   readonly seq: number;

@@ -49,6 +49,8 @@ export function createCliWorld(): CliWorld {
     agents: async (profile) => (await import('./facts.ts')).agentFacts(readEnvironment(profile)),
     examine: async (profile) => (await import('./doctor.ts')).examine(readEnvironment(profile), runningGateway(readEnvironment(profile))),
     exportSessions: async (profile, out) => (await import('./export.ts')).exportSessions(readEnvironment(profile), out),
+    claudeCommand: async (profile) => (await import('./runtime-install.ts')).installedClaude(readEnvironment(profile)),
+    installClaude: async (profile) => (await import('./runtime-install.ts')).installClaude(readEnvironment(profile)),
     runSimulator,
   };
 }

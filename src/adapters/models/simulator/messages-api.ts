@@ -9,12 +9,16 @@ const Block = z.union([
   z.looseObject({ type: z.literal('tool_use'), id: z.string().min(1), name: z.string().min(1), input: z.record(z.string(), z.unknown()) }),
   z.looseObject({ type: z.literal('tool_result'), tool_use_id: z.string().min(1), content: z.union([z.string(), z.array(z.unknown())]).optional() }),
 ]);
-const Message = z.looseObject({ role: z.enum(['user', 'assistant']), content: z.union([z.string().min(1), z.array(Block).min(1)]) });
+const Message = z.looseObject({ role: z.enum(['user', 'assistant', 'system']), content: z.union([z.string().min(1), z.array(Block).min(1)]) });
 export const MessagesRequest = z.looseObject({
   model: z.string().min(1),
   max_tokens: z.int().min(1),
   stream: z.boolean().optional(),
-  messages: z.array(Message).min(1),
+  /** Notes of the system between the turns are read over: they are said to nobody. */
+  messages: z
+    .array(Message)
+    .min(1)
+    .transform((messages) => messages.filter(({ role }) => role !== 'system')),
 });
 type MessagesRequest = z.infer<typeof MessagesRequest>;
 
@@ -42,6 +46,9 @@ export function problemIn({ messages }: MessagesRequest): string | undefined {
   return undefined;
 }
 
+/** What an agent program tells its model beside the user's words. */
+const REMINDER = /^\s*<system-reminder>[\s\S]*<\/system-reminder>\s*$/;
+
 export function readConversation({ model, messages }: MessagesRequest, bodyLength: number): Conversation {
   let step = 0;
   let user = '';
@@ -50,7 +57,7 @@ export function readConversation({ model, messages }: MessagesRequest, bodyLengt
     if (!message) break;
     if (message.role === 'assistant') step += 1;
     else {
-      const texts = blocksOf(message.content).flatMap((block) => (block.type === 'text' ? [block.text] : []));
+      const texts = blocksOf(message.content).flatMap((block) => (block.type === 'text' && !REMINDER.test(block.text) ? [block.text] : []));
       if (texts.length > 0) {
         user = texts.join('\n');
         break;

@@ -29,6 +29,13 @@ interface Message {
   readonly ackBy: number | null;
   readonly amends: string | null;
 }
+interface Decision {
+  readonly what: string;
+  readonly from: string;
+  readonly since: number;
+  readonly count: number;
+  readonly answer: string;
+}
 interface BoxCount {
   readonly box: string;
   readonly counts: Readonly<Record<string, number>>;
@@ -62,6 +69,17 @@ export function addInboxVerbs(program: Command, { world, withGateway, print }: V
     world.out(`${lines.join('\n')}\n`);
   };
 
+  withConnectFlags(
+    program.command('decisions').description('What waits for you: each once, oldest first, with how to answer it').option('--json', 'as JSON'),
+  ).action(async (flags: Flags) => {
+    const { decisions } = await call<{ decisions: Decision[] }>(flags, 'decisions.list', {});
+    if (flags.json) return print({ decisions });
+    const lines = decisions.map(
+      ({ what, from, since, count, answer }, i) =>
+        `${i + 1}. ${what}${count > 1 ? ` (asked ${count} times)` : ''}\n   from ${from}, ${age(world.now() - since)}\n   ${answer}`,
+    );
+    world.out(lines.length > 0 ? `${lines.join('\n')}\n` : 'Nothing waits for you.\n');
+  });
   verb('send <to> <text...>', 'Send a message to an agent')
     .option('--subject <text>', 'subject (default: the first line)')
     .option('--type <word>', 'notification, request or response')
