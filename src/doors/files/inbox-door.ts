@@ -33,16 +33,15 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
       return list(join(folder, entry.name)).flatMap(({ name, isDirectory }) => (isDirectory || isNoise(name) ? [] : [`${entry.name}/${name}`]));
     });
 
-  type Look = { readonly message: NewMessage; readonly stamp: string } | 'later' | 'broken' | undefined;
-  const look = (name: string, isReal: boolean): Look => {
+  type Look = { readonly message: NewMessage; readonly stamp: string } | 'later' | Broken | undefined;
+  const look = (name: string): Look => {
     const read = readShared(join(folder, name));
     if (read.kind === 'gone' || read.kind === 'other') return void seen.delete(name);
     if (read.kind === 'text' && seen.get(name) === read.stamp) return undefined;
     const [box = '', file] = name.includes('/') ? name.split('/', 2) : [name.replace(IS_MEMO, ''), undefined];
     const problem = (reason: string): Look => {
       if (clock.now() - read.mtimeMs < STILL_MS) return 'later';
-      if (isReal) setAside(name, box, reason, read.kind === 'text' ? read.text : '');
-      return 'broken';
+      return brokenFile(name, box, reason, read.kind === 'text' ? read.text : '');
     };
     if (read.kind === 'unreadable') return problem(read.reason);
     if (read.text.trim() === '') return clock.now() - read.mtimeMs < STILL_MS ? 'later' : problem('it is empty');
@@ -75,11 +74,10 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
     return { ...messageOfText(news.trim() === '' ? text : news), claimedId: `side-file ${name}` };
   };
 
-  const setAside = (name: string, box: string, reason: string, text: string) => {
-    const to = join(root, 'quarantine', 'inboxes', `${clock.now()}-${name.replace('/', '--')}`);
-    if (quarantine(join(folder, name), to, reason) === undefined) return;
-    log.warn({ file: name, reason, kept: to }, 'a message in an inbox cannot be read; it is in quarantine');
-    broken.push({
+  /** What is said about a file that nobody can read, and where it goes once that is said. */
+  const brokenFile = (name: string, box: string, reason: string, text: string): Broken => {
+    const to = join(root, 'quarantine', 'inboxes', `${sha256Hex(`${name}\n${text}`).slice(0, 12)}-${name.replace('/', '--')}`);
+    const notice = {
       ...placed(config(), box, {
         ...messageOfText(`A message to you cannot be read: ${basename(name)}`),
         type: 'notification',
@@ -88,24 +86,28 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
       }),
       sender: 'gateway',
       key: `quarantine:${sha256Hex(`${name}\n${text}`)}`,
-    });
+    };
+    return { name, to, reason, notice };
   };
-  let broken: NewMessage[] = [];
 
   const take = async (names: readonly string[]): Promise<boolean> => {
     let isUnfinished = false;
     for (let from = 0; from < names.length; from += BATCH) {
-      const looked = names.slice(from, from + BATCH).map((name) => ({ name, found: look(name, true) }));
+      const looked = names.slice(from, from + BATCH).map((name) => ({ name, found: look(name) }));
       isUnfinished ||= looked.some(({ found }) => found === 'later');
-      const files = looked.flatMap(({ name, found }) => (typeof found === 'object' ? [{ name, ...found }] : []));
-      const notices = broken;
-      broken = [];
-      if (files.length + notices.length === 0) continue;
-      const taken = await store.call(takeMessages, { workspaceId, messages: [...files.map(({ message }) => message), ...notices] });
+      const files = looked.flatMap(({ name, found }) => (typeof found === 'object' && 'message' in found ? [{ name, ...found }] : []));
+      const broken = looked.flatMap(({ found }) => (typeof found === 'object' && 'notice' in found ? [found] : []));
+      if (files.length + broken.length === 0) continue;
+      const messages = [...files.map(({ message }) => message), ...broken.map(({ notice }) => notice)];
+      const taken = await store.call(takeMessages, { workspaceId, messages });
       for (const [i, { name, stamp }] of files.entries()) {
         seen.set(name, stamp);
         const { id = '', fate, file } = taken[i] ?? {};
         if (fate === 'duplicate' && file !== name && name.includes('/')) archive(id, name); // the same message under another name
+      }
+      for (const { name, to, reason } of broken) {
+        quarantine(join(folder, name), to, reason);
+        log.warn({ file: name, reason, kept: to }, 'a message in an inbox cannot be read; it is in quarantine');
       }
       log.debug({ files: files.length, new: taken.filter(({ fate }) => fate !== 'duplicate').length }, 'files of inboxes');
     }
@@ -177,14 +179,22 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
       return isUnfinished;
     },
     observe: () => {
-      const looked = everything().map((name) => look(name, false));
+      const looked = everything().map(look);
       return {
-        messages: looked.filter((found) => typeof found === 'object').length,
-        unreadable: looked.filter((found) => found === 'broken').length,
+        messages: looked.filter((found) => typeof found === 'object' && 'message' in found).length,
+        unreadable: looked.filter((found) => typeof found === 'object' && 'notice' in found).length,
       };
     },
     concerns: (body) => body.kind === 'message',
   };
+}
+
+/** A file that nobody can read. */
+interface Broken {
+  readonly name: string;
+  readonly to: string;
+  readonly reason: string;
+  readonly notice: NewMessage;
 }
 
 /** A message of a file belongs into the box whose folder it lies in. Nobody is the owner because a file says so. */

@@ -42,14 +42,14 @@ export function createProgressDoor({ root, workspaceId, store, config, clock, lo
   };
 
   const takeList = async (path: string, text: string): Promise<void> => {
-    const kept = await store.call(keepVersion, { workspaceId, path, text, actor: ACTOR, ...noteOf(text) });
-    if (!kept.isNew) return;
-    const writer = kept.before === null ? null : writerOf(path);
+    const writer = writerOf(path);
     const tasks = readWork(text, 'main');
-    const taken = await store.call(takeWorkFile, { workspaceId, path, tasks, writer, policies: rolePolicies(config()) });
-    const isShorter = kept.before !== null && text.length < kept.before.text.length * SHRUNK;
-    if (writer === null) log.info({ path, tasks: tasks.length }, 'a list of tasks was taken over');
-    if (taken.refused.length > 0 || (writer !== null && taken.missing.length > 0)) await warn(path, kept.seq, writer ?? QUEUE_ROLE, taken, isShorter);
+    const taken = await store.call(takeWorkFile, { workspaceId, path, text, actor: ACTOR, tasks, writer, policies: rolePolicies(config()) });
+    const { isNew, before, seq } = taken.version;
+    if (!isNew) return;
+    if (before === null) return log.info({ path, tasks: tasks.length }, 'a list of tasks was taken over');
+    const isShorter = text.length < before.text.length * SHRUNK;
+    if (taken.refused.length + taken.missing.length > 0) await warn(path, seq, writer, taken, isShorter);
   };
 
   const writerOf = (path: string): Role => {
@@ -151,10 +151,6 @@ export function createProgressDoor({ root, workspaceId, store, config, clock, lo
 }
 
 const SETTLE_MS = Math.min(STILL_MS, 300);
-
-function noteOf(text: string) {
-  return text.trim().length < 200 ? { note: 'nearly empty' } : {};
-}
 
 function differs(
   { said, title, owner }: WrittenTask,

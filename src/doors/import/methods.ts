@@ -218,15 +218,8 @@ async function takeShared({ gateway, store, workspaceId }: MethodContext, shared
 
   let tasks = 0;
   for (const { path, text, tasks: written } of shared.lists) {
-    const { isNew } = await store.call(keepVersion, { workspaceId, path, text, actor: 'import' });
-    if (!isNew) continue;
-    const { added, moved } = await store.call(takeWorkFile, {
-      workspaceId,
-      path,
-      tasks: written,
-      writer: null,
-      policies: rolePolicies(gateway.config().config),
-    });
+    const policies = rolePolicies(gateway.config().config);
+    const { added, moved } = await store.call(takeWorkFile, { workspaceId, path, text, actor: 'import', tasks: written, writer: null, policies });
     tasks += added + moved;
   }
   took('tasks', tasks);

@@ -7,6 +7,7 @@ import type { WrittenTask } from '../../domain/work-file.ts';
 import { type OpSteps, pick, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { TaskTable } from '../../ports/tables-team.ts';
 import { appendEvent } from '../events/ops.ts';
+import { type Kept, keepVersion } from '../workspace/versions.ts';
 
 export interface TaskView {
   readonly id: string;
@@ -151,13 +152,17 @@ function newTask(tx: Tx, workspaceId: string, written: WrittenTask, state: TaskS
 
 export interface FromFile extends OfWorkspace {
   readonly path: string;
+  /** Of the whole file: this version is kept. */
+  readonly text: string;
+  readonly actor: string;
   readonly tasks: readonly WrittenTask[];
-  /** The role whose file it is: it has its rights and no more. Null where the whole is taken over as it stands. */
+  /** The role whose file it is: it has its rights and no more. The first version of a file is taken over as it stands, and every one of an import (null). */
   readonly writer: string | null;
   readonly policies: RolePolicies;
 }
 
 export interface TakenFile {
+  readonly version: Kept;
   readonly added: number;
   readonly moved: number;
   /** What the writer may not do, with the rule. */
@@ -170,8 +175,11 @@ const ofSource = statement<OfWorkspace & { source: string }>()((db, p) =>
   db.selectFrom('task').select(['project', 'name', 'state']).where('workspace_id', '=', p.workspaceId).where('source', '=', p.source),
 );
 
-/** Takes what a file says of tasks, as far as its writer may say it. What it does not mention stays. */
-export const takeWorkFile = txOp('tasks.takeFile', function* (tx, { workspaceId, path, tasks, writer, policies }: FromFile): OpSteps<TakenFile> {
+/** Keeps the version and takes what it says of tasks, as far as its writer may say it, in one step. What it does not mention stays. */
+export const takeWorkFile = txOp('tasks.takeFile', function* (tx, { workspaceId, path, text, actor, tasks, policies, ...file }: FromFile): OpSteps<TakenFile> {
+  const version = yield* keepVersion.body(tx, { workspaceId, path, text, actor });
+  if (!version.isNew) return { version, added: 0, moved: 0, refused: [], missing: [] };
+  const writer = version.before === null ? null : file.writer;
   const refused: { name: string; to: string; rule: string }[] = [];
   let [added, moved] = [0, 0];
   for (const written of tasks) {
@@ -205,7 +213,7 @@ export const takeWorkFile = txOp('tasks.takeFile', function* (tx, { workspaceId,
   const mentioned = new Set(tasks.map(({ project, name }) => `${project}\n${name}`));
   const before = yield* tx.all(ofSource, { workspaceId, source: path });
   const missing = before.filter(({ project, name, state }) => !isClosed(state) && !mentioned.has(`${project}\n${name}`)).map(({ name }) => name);
-  return { added, moved, refused, missing };
+  return { version, added, moved, refused, missing };
 });
 const RECHECK_MS = 14_400_000;
 
