@@ -10,6 +10,7 @@ import { protocol } from './protocol.ts';
 import { spawns } from './spawns.ts';
 import { store } from './store.ts';
 import { printDisk } from './support.ts';
+import { team } from './team.ts';
 import { turns } from './turns.ts';
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
@@ -19,6 +20,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   turns,
   spawns,
   cron,
+  team,
   adaptive,
   store,
   memory,

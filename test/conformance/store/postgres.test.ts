@@ -11,6 +11,7 @@ import { startPostgres } from '../../support/postgres.ts';
 import { storeDoorsConformance } from './doors.ts';
 import { storeOrchestrationConformance } from './orchestration.ts';
 import { type OpenedStore, storeConformance } from './suite.ts';
+import { storeTeamConformance } from './team.ts';
 
 const server = await startPostgres();
 after(() => server?.stop());
@@ -42,4 +43,5 @@ if (server) {
   storeConformance('postgres', open);
   storeDoorsConformance('postgres', open);
   storeOrchestrationConformance('postgres', open);
+  storeTeamConformance('postgres', open);
 }

@@ -17,6 +17,7 @@ import { scratchDir } from '../../support/scratch.ts';
 import { storeDoorsConformance } from './doors.ts';
 import { storeOrchestrationConformance } from './orchestration.ts';
 import { handClock, type OpenedStore, storeConformance } from './suite.ts';
+import { storeTeamConformance } from './team.ts';
 
 async function open(t: TestContext, path = join(scratchDir(t), 'store.sqlite')): Promise<OpenedStore> {
   const clock = handClock();
@@ -43,6 +44,7 @@ async function open(t: TestContext, path = join(scratchDir(t), 'store.sqlite')):
 storeConformance('sqlite', open);
 storeDoorsConformance('sqlite', open);
 storeOrchestrationConformance('sqlite', open);
+storeTeamConformance('sqlite', open);
 
 const NEXT = (MIGRATIONS.at(-1)?.version ?? 0) + 1;
 const LATER = { version: NEXT, name: 'later', statements: ['CREATE TABLE later (id TEXT PRIMARY KEY)'] };
