@@ -2,7 +2,19 @@
 
 import { own } from '../kit/own.ts';
 import { type Config, defaultAgentId } from './config.ts';
-import { ACTIONS, type Action, DEFAULT_POLICIES, isRole, ROLES, type Role, type RolePolicies, type RolePolicy, spawnRight, spawnRightsOf } from './role.ts';
+import {
+  ACTIONS,
+  type Action,
+  DEFAULT_POLICIES,
+  isRole,
+  modelForRole,
+  ROLES,
+  type Role,
+  type RolePolicies,
+  type RolePolicy,
+  spawnRight,
+  spawnRightsOf,
+} from './role.ts';
 
 /** The built-in policy with the owner's roles.json5 over it, field by field. */
 export function rolePolicies({ team }: Pick<Config, 'team'>): RolePolicies {
@@ -12,6 +24,11 @@ export function rolePolicies({ team }: Pick<Config, 'team'>): RolePolicies {
 /** The same for one role. */
 export function rolePolicy({ team }: Pick<Config, 'team'>, role: Role): RolePolicy {
   return { ...DEFAULT_POLICIES[role], ...(team.roles[role] as Partial<RolePolicy> | undefined) }; // the schema's own optional fields
+}
+
+/** The model that a run in a role was asked to use, raised to the floor of the role. */
+export function askedModel(config: Pick<Config, 'team'>, role: string | null, asked: string | null): string | null {
+  return asked === null || role === null || !isRole(role) ? asked : modelForRole(rolePolicy(config, role), { asked }).model;
 }
 
 /** The role of an agent by the configuration, or null when it acts for the owner. */
@@ -155,4 +172,9 @@ export function rightsProse(policies: RolePolicies, role: Role): string {
     ...(policy.validates.length > 0 ? [`You may judge the work of: ${policy.validates.join(', ')}, and never your own.`] : []),
     'The gateway checks all of this: what is not allowed is refused with the rule that forbids it.',
   ].join('\n');
+}
+
+/** Whether a text holds two versions that a merge has left side by side. */
+export function hasConflictMarkers(text: string): boolean {
+  return /^<{7}( |$)/m.test(text) && /^>{7}( |$)/m.test(text);
 }

@@ -1,6 +1,6 @@
 // Keeps cron/jobs.json and the jobs in step: imports it at the first start, reads hand edits, writes the view, keeps a broken file aside.
 
-import { mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../domain/config.ts';
 import { normaliseJob } from '../domain/cron.ts';
@@ -70,6 +70,7 @@ export function openCronDoor({ workspaceId, stateDir, store, config, clock, log 
     if (text !== undefined) {
       try {
         file = parseJobsFile(text, newUuid);
+        if (agreed.text === undefined && !existsSync(agreedPath)) keepFirst(stateDir, text, clock.now());
         if (text !== agreed.text) await takeEdits(file);
       } catch (error) {
         if (isFault(error)) throw error;
@@ -100,6 +101,11 @@ export function openCronDoor({ workspaceId, stateDir, store, config, clock, log 
       await loop.stop();
     },
   };
+}
+
+/** The file as it was before the gateway wrote into it for the first time. */
+function keepFirst(stateDir: string, text: string, now: number): void {
+  writeWhole(join(stateDir, 'imported', new Date(now).toISOString().replace(/[:.]/g, '-'), 'cron', 'jobs.json'), text);
 }
 
 function readIfThere(path: string): string | undefined {

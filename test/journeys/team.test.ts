@@ -91,3 +91,30 @@ it('documents follow the policy, and an edit of one is a proposal to the owner',
   const { messages } = await ask(client, 'inbox.list', { box: 'human' });
   assert.match(messages[0].subject, /A proposal: somebody edited scheduler\/INDEX\.md/);
 });
+
+it('an identity with conflict markers is reported and not shown; models do not fall below the floor of a role; why names messages and tasks', async (t) => {
+  const { client, installation, workspace, simulator } = await startJourney(t, { scenario: SCENARIO });
+  await ask(client, 'team.init', {});
+  writeFileSync(
+    join(workspace, 'scheduler', 'coordinator', 'IDENTITY.md'),
+    '# Coordinator\n<<<<<<< ours\nsecret-ours\n=======\nsecret-theirs\n>>>>>>> theirs\n',
+  );
+  await until('the report', async () =>
+    (await ask(client, 'inbox.list', { box: 'human' })).messages.some(
+      ({ subject }: { subject: string }) => subject === 'scheduler/coordinator/IDENTITY.md has unresolved conflict markers',
+    ),
+  );
+  await order(client, 'hello', { session: 'agent:coordinator:main' });
+  assert.match(simulator.latestBody(), /holds unresolved conflict markers/);
+  assert.doesNotMatch(simulator.latestBody(), /secret-ours/);
+  writeFileSync(join(installation.stateDir, 'roles.json5'), '{ roles: { "worker-impl": { model: "simulator/sonnet", modelFloor: "sonnet" } } }');
+  await until('the policy', async () => (await ask(client, 'roles.list')).roles['worker-impl'].model === 'simulator/sonnet');
+  const { spawn } = await ask(client, 'spawns.request', { task: 'x', role: 'worker-impl' });
+  await ask(client, 'spawns.wait', { id: spawn.id });
+  assert.equal(simulator.requests().at(-1)?.model, 'sonnet');
+  const { id } = await ask(client, 'inbox.send', { to: 'validator-of-another-team', subject: 'who reads this', content: 'x' });
+  const why = async (name: string) => (await ask(client, 'why', { id: name })).why;
+  assert.deepEqual([(await why(id)).kind, (await why(id)).waitingFor], ['message', 'the next turn of its agent']);
+  await ask(client, 'tasks.add', { name: 'p7-7', title: 't' });
+  assert.deepEqual([(await why('p7-7')).kind, (await why('p7-7')).owner], ['task', 'the task manager']);
+});

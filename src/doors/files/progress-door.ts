@@ -5,8 +5,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { plainMessage } from '../../domain/inbox.ts';
 import { ROLES, type Role } from '../../domain/role.ts';
-import { rolePolicies } from '../../domain/team.ts';
+import { hasConflictMarkers, rolePolicies } from '../../domain/team.ts';
 import { isGenerated, readWork, renderWork, type WrittenTask } from '../../domain/work-file.ts';
+import { OWNER_BOX } from '../../features/inbox/methods.ts';
 import { takeMessages } from '../../features/inbox/ops.ts';
 import { listTasks, type TakenFile, takeWorkFile } from '../../features/tasks/ops.ts';
 import { keepVersion } from '../../features/workspace/versions.ts';
@@ -50,6 +51,28 @@ export function createProgressDoor({ root, workspaceId, store, config, clock, lo
     if (before === null) return log.info({ path, tasks: tasks.length }, 'a list of tasks was taken over');
     const isShorter = text.length < before.text.length * SHRUNK;
     if (taken.refused.length + taken.missing.length > 0) await warn(path, seq, writer, taken, isShorter);
+  };
+
+  /** An identity with the marks of a merge in it is told to the owner, once; models are not shown it. */
+  const lookAtIdentities = async (): Promise<boolean> => {
+    let isUnfinished = false;
+    for (const folder of folders(root)) {
+      const path = `scheduler/${folder}/IDENTITY.md`;
+      const text = news(path);
+      if (text === 'later') isUnfinished = true;
+      if (text === undefined || text === 'later' || !hasConflictMarkers(text)) continue;
+      const content = `${path} holds two versions that a merge left side by side. Until somebody chooses, its agent works without it.`;
+      const message = {
+        ...plainMessage({ type: 'request', subject: `${path} has unresolved conflict markers`, content }),
+        box: OWNER_BOX,
+        sender: 'gateway',
+        origin: 'call',
+        actor: 'file:progress',
+        key: `conflict:${path}:${sha256Hex(text)}`,
+      } as const;
+      await store.call(takeMessages, { workspaceId, messages: [message] });
+    }
+    return isUnfinished;
   };
 
   const writerOf = (path: string): Role => {
@@ -123,7 +146,7 @@ export function createProgressDoor({ root, workspaceId, store, config, clock, lo
     folder: join(root, 'progress'),
     deep: true,
     also: [
-      { path: root, deep: true, wants: /(^|\/)(JOBS|PROACTIVE-JOBS|TASKS)\.md$/ },
+      { path: root, deep: true, wants: /(^|\/)(JOBS|PROACTIVE-JOBS|TASKS|IDENTITY)\.md$/ },
       { path: workspace, deep: false, wants: /^PROACTIVE-JOBS\.md$/ },
     ],
     round: async () => {
@@ -139,6 +162,7 @@ export function createProgressDoor({ root, workspaceId, store, config, clock, lo
         if (text === 'later') isUnfinished = true;
         else if (text !== undefined) await takeList(path, text);
       }
+      if (await lookAtIdentities()) isUnfinished = true;
       await showTasks();
       return isUnfinished;
     },

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { agentIds, type Config } from '../../domain/config.ts';
 import { spawnRightsOf } from '../../domain/role.ts';
 import { explainDenial } from '../../domain/spawn.ts';
-import { roleOfAgent, rolePolicies } from '../../domain/team.ts';
+import { roleOfAgent, rolePolicies, rolePolicy } from '../../domain/team.ts';
 import type { ToolOutcome } from '../../domain/tool.ts';
 import { isFault } from '../../kit/fault.ts';
 import type { Tool, ToolContext } from '../../ports/tool.ts';
@@ -96,6 +96,10 @@ function toStatus(spawn: SpawnView, config: Config, own: string): Record<string,
   if (rule === 'agent') {
     const allowed = allowedAgents(config, own);
     return { status: 'forbidden', rule, error: `${explainDenial(rule)} (allowed: ${allowed.length === 0 ? 'none' : allowed.join(', ')})` };
+  }
+  if (rule === 'role') {
+    const may = Object.keys(rolePolicy(config, roleOfAgent(config, own) ?? 'reviewer').spawns);
+    return { status: 'forbidden', rule, error: `${explainDenial(rule)}: name a role of ${may.join(', ') || 'none'}` };
   }
   if (rule !== null) return { status: 'forbidden', rule, error: explainDenial(rule) };
   if (status === 'awaiting_grant') return { status: 'awaiting_grant', spawnId: id, childSessionKey, runId };

@@ -78,7 +78,7 @@ const liveLabelled = statement<OfWorkspace>()((db, p) =>
 const NUDGE_WAIT_MS = 180_000;
 /** A heartbeat that is older than this tells nothing any more: nobody has waited for the task. */
 const HISTORY_MS = 86_400_000;
-const SETTLE_MS = 60_000;
+const SETTLE_MS = 25_000;
 const STALE = 'stale';
 
 export interface Due {

@@ -1,4 +1,4 @@
-// The room's loop: once a minute, and when a sub-agent has ended, it looks after the tasks under way. It costs no model call.
+// The room's loop: twice a minute, and when a sub-agent has ended, it looks after the tasks under way. It costs no model call.
 
 import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
 import { spawnRightsOf } from '../../domain/role.ts';
@@ -21,7 +21,8 @@ interface TenderOptions {
   readonly isOn: () => boolean;
 }
 
-const MINUTE_MS = 60_000;
+/** What stands still is found within a minute of standing still. */
+const EVERY_MS = 30_000;
 const PROGRESS_CHARS = 20_000;
 
 export function startTender({ workspaceId, store, config, clock, log, isOn }: TenderOptions): Loop {
@@ -66,5 +67,5 @@ export function startTender({ workspaceId, store, config, clock, log, isOn }: Te
     for (const one of due) await restart(one);
     if (submitted + parked + orphans.length > 0) log.info({ submitted, parked, orphans }, 'tasks under way were looked after');
   };
-  return startLoop({ name: 'tasks', everyMs: MINUTE_MS, run, clock, log });
+  return startLoop({ name: 'tasks', everyMs: EVERY_MS, run, clock, log });
 }

@@ -2,7 +2,7 @@
 
 import type { Config } from '../../domain/config.ts';
 import { isRole } from '../../domain/role.ts';
-import { rightsProse, rolePolicies, rolePolicy } from '../../domain/team.ts';
+import { hasConflictMarkers, rightsProse, rolePolicies, rolePolicy } from '../../domain/team.ts';
 import type { ToolSpec } from '../../domain/tool.ts';
 
 const WORKSPACE_FILES = ['AGENTS.md', 'SOUL.md', 'TOOLS.md', 'IDENTITY.md', 'USER.md', 'HEARTBEAT.md', 'BOOTSTRAP.md'];
@@ -67,10 +67,6 @@ async function firstThatExists(readFile: PromptFacts['readFile'], [first = '', .
 function shownText(name: string, text: string, cap: number): string {
   if (!hasConflictMarkers(text)) return capMiddle(text, cap);
   return `[${name} holds unresolved conflict markers of a merge and is not shown. Say so to the one you work for; somebody must resolve it.]`;
-}
-
-function hasConflictMarkers(text: string): boolean {
-  return /^<{7}( |$)/m.test(text) && /^>{7}( |$)/m.test(text);
 }
 
 /** Head and tail of a text with a mark between, at most `max` characters of the original. */

@@ -3,7 +3,7 @@
 import { chargeOf, worstCase } from '../../domain/budget.ts';
 import { modelChain } from '../../domain/model.ts';
 import type { RunOutcome, TerminalState } from '../../domain/run.ts';
-import { roleOfAgent } from '../../domain/team.ts';
+import { askedModel, roleOfAgent } from '../../domain/team.ts';
 import { type AssistantEntry, addUsage, type EntryBody, type EntryUsage, NO_USAGE, type ToolCall } from '../../domain/transcript.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
 import { uuidOf } from '../../kit/id.ts';
@@ -28,7 +28,8 @@ export async function takeRuntimeTurn(run: TurnAssignment, runtime: Runtime, wor
   const { store, config, context, scrub, clock } = world;
   const { signal } = context;
   const held = { runId: run.runId, fence: run.fence };
-  const chain = modelChain(config, run.agentId, run.input.model ?? run.modelOverride);
+  const role = run.role ?? roleOfAgent(config, run.agentId);
+  const chain = modelChain(config, run.agentId, askedModel(config, role, run.input.model ?? run.modelOverride));
   const [ref] = chain;
   if (!ref) throw new Error('an agent has no model');
   const { onCharge, spent, reserve } = createSpending(run, held, { store, config, clock, signal });
@@ -86,7 +87,7 @@ export async function takeRuntimeTurn(run: TurnAssignment, runtime: Runtime, wor
       sandbox: context.sandbox.ok ? context.sandbox.sandbox.level : 'refused',
       host: world.host,
       tools: world.tools.map(({ spec }) => spec),
-      role: run.role ?? roleOfAgent(config, run.agentId),
+      role,
       extra: run.input.extraSystemPrompt,
       readFile: world.readFile,
     });

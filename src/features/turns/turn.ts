@@ -4,7 +4,7 @@ import type { Config } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { contextWindowOf, type ModelRef, modelChain } from '../../domain/model.ts';
 import type { RunOutcome, TerminalState } from '../../domain/run.ts';
-import { roleOfAgent } from '../../domain/team.ts';
+import { askedModel, roleOfAgent } from '../../domain/team.ts';
 import { type AssistantEntry, addUsage, type EntryBody, type EntryUsage, NO_USAGE, openCalls, type ToolCall } from '../../domain/transcript.ts';
 import type { Wait } from '../../domain/wait.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
@@ -87,7 +87,8 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
   const { store, config, scrub, context } = world;
   const { signal } = context;
   const held = { runId: run.runId, fence: run.fence };
-  const chain = modelChain(config, run.agentId, run.input.model ?? run.modelOverride);
+  const role = run.role ?? roleOfAgent(config, run.agentId);
+  const chain = modelChain(config, run.agentId, askedModel(config, role, run.input.model ?? run.modelOverride));
   let usage: EntryUsage = NO_USAGE;
   let steps = 0;
   let streaming = '';
@@ -203,7 +204,7 @@ function createTurn(run: TurnAssignment, world: TurnWorld) {
       sandbox: context.sandbox.ok ? context.sandbox.sandbox.level : 'refused',
       host: world.host,
       tools: specs,
-      role: run.role ?? roleOfAgent(config, run.agentId),
+      role,
       extra: run.input.extraSystemPrompt,
       readFile: world.readFile,
     });

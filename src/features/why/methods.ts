@@ -8,7 +8,8 @@ import { explain, type Why } from './ops.ts';
 export const whyMethod = method({
   name: 'why',
   scope: 'operator.read',
-  about: 'Why a run, session, spawn, job or message stands where it stands: state, owner, what it waits for since when, last progress, next step and its time.',
+  about:
+    'Why a run, session, spawn, job, task or message stands where it stands: state, owner, what it waits for since when, last progress, next step and its time.',
   input: z.strictObject({ id: z.string().min(1).max(512).describe('Any id, key, name or label.') }),
   output: z.object({ why: z.custom<Why>() }),
   run: async ({ store, workspaceId }, { id }) => {

@@ -10,9 +10,10 @@ import { limitOfTree } from '../runs/claim.ts';
 import { openRunsOfSession, runById, runByKey } from '../runs/rows.ts';
 import { byKey, sessionById, sessionWithLabel } from '../sessions/ops.ts';
 import { spawnNamed, viewSpawn } from '../spawns/rows.ts';
+import { whyOfTeam } from './team.ts';
 
 export interface Why {
-  readonly kind: 'run' | 'spawn' | 'session' | 'job';
+  readonly kind: 'run' | 'spawn' | 'session' | 'job' | 'task' | 'message';
   readonly id: string;
   readonly name: string;
   readonly state: string;
@@ -74,6 +75,8 @@ export const explain = readOp('why.explain', function* (tx, named: Named): OpSte
   if (run) return yield* whyRun(tx, run, DEEPEST);
   const job = (yield* tx.one(jobById, { workspaceId, id })) ?? (yield* tx.all(jobsByName, { workspaceId, name: id }))[0];
   if (job && job.removed_at === null) return yield* whyJob(tx, job);
+  const ofTeam = yield* whyOfTeam(tx, named, (inTx, one) => whyRun(inTx, one, DEEPEST));
+  if (ofTeam) return ofTeam;
   const labelled = yield* sessionWithLabel(tx, { workspaceId, label: id });
   const session = (yield* tx.one(byKey, { workspaceId, key: labelled?.key ?? id })) ?? (yield* tx.one(sessionById, { workspaceId, id }));
   if (!session) return null;
