@@ -11,7 +11,7 @@ export interface Messy {
   readonly files: number;
 }
 
-export function randomOf(seed: number) {
+function randomOf(seed: number) {
   let state = seed >>> 0;
   const next = () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -7,8 +7,8 @@ import type { ToolCall } from '../../domain/transcript.ts';
 import { createLineSplitter } from '../../kit/lines.ts';
 import { createMailbox } from '../../kit/mailbox.ts';
 import { killGroup, startTimeOf } from '../../kit/process-ref.ts';
+import type { ProcessLedger } from '../../ports/process-ledger.ts';
 import type { Runtime, RuntimeEvent, RuntimeRequest } from '../../ports/runtime.ts';
-import type { ProcessLedger } from '../tools/jobs.ts';
 import { openMcpEndpoint } from './mcp-endpoint.ts';
 
 const SERVER = 'gateway';

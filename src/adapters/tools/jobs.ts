@@ -7,6 +7,7 @@ import type { Clock } from '../../kit/clock.ts';
 import { messageOf } from '../../kit/fault.ts';
 import { newSecret } from '../../kit/id.ts';
 import { killGroup, startTimeOf } from '../../kit/process-ref.ts';
+import type { ProcessLedger } from '../../ports/process-ledger.ts';
 import type { SandboxedCommand } from '../../ports/sandbox.ts';
 
 export interface Job {
@@ -36,12 +37,6 @@ export type JobState =
       readonly reason: 'ended' | 'killed' | 'timeout' | 'not_started';
       readonly endedAt: number;
     };
-
-/** Told of every process group before its command begins, so that a successor can kill what a dead worker left. */
-export interface ProcessLedger {
-  readonly note: (pid: number, pidStarted: string, runId: string) => Promise<void>;
-  readonly forget: (pid: number, pidStarted: string) => Promise<void>;
-}
 
 interface JobRequest {
   readonly agentId: string;

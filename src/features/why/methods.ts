@@ -2,8 +2,9 @@
 
 import { z } from 'zod';
 import { fault } from '../../domain/fault-codes.ts';
+import type { Why } from '../../domain/why.ts';
 import { method } from '../../ports/method.ts';
-import { explain, type Why } from './ops.ts';
+import { explain } from './ops.ts';
 
 export const whyMethod = method({
   name: 'why',

@@ -3,6 +3,7 @@
 import { sql } from 'kysely';
 import { isTerminal, type RunOutcome } from '../../domain/run.ts';
 import type { Wait } from '../../domain/wait.ts';
+import type { Why } from '../../domain/why.ts';
 import { type OpSteps, readOp, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { jobById, jobsByName, viewJob } from '../cron/rows.ts';
@@ -11,24 +12,6 @@ import { openRunsOfSession, runById, runByKey } from '../runs/rows.ts';
 import { byKey, sessionById, sessionWithLabel } from '../sessions/ops.ts';
 import { spawnNamed, viewSpawn } from '../spawns/rows.ts';
 import { whyOfTeam } from './team.ts';
-
-export interface Why {
-  readonly kind: 'run' | 'spawn' | 'session' | 'job' | 'task' | 'message';
-  readonly id: string;
-  readonly name: string;
-  readonly state: string;
-  /** Whose move it is. */
-  readonly owner: string;
-  /** What it waits for; null when it waits for nothing. */
-  readonly waitingFor: string | null;
-  /** Since when, epoch ms. */
-  readonly since: number | null;
-  readonly lastProgress: { readonly what: string; readonly at: number } | null;
-  /** What the gateway does next by itself, and when at the latest, epoch ms. */
-  readonly next: { readonly action: string; readonly at: number | null } | null;
-  /** The same for what it waits for. */
-  readonly because: readonly Why[];
-}
 
 interface Named {
   readonly workspaceId: string;

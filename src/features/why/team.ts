@@ -2,11 +2,11 @@
 
 import { type MessageState, wakeAfterMs } from '../../domain/inbox.ts';
 import { type Blocked, isClosed, TASK_ATTEMPTS, type TaskState } from '../../domain/task.ts';
+import type { Why } from '../../domain/why.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import type { MessageTable, TaskTable } from '../../ports/tables-team.ts';
 import { runById } from '../runs/rows.ts';
-import type { Why } from './ops.ts';
 
 interface Named {
   readonly workspaceId: string;

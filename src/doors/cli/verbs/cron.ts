@@ -164,7 +164,10 @@ function withJobFlags(command: Command): Command {
     .option('--post-max-chars <n>', 'longest report in full')
     .option('--catch-up <policy>', 'missed slots: run-latest, run-all or skip')
     .option('--grace-minutes <n>', 'slots missed by more than this are not made up')
-    .option('--only-if <check...>', 'run only when a check says that there is work: system-events, messages')
+    .option(
+      '--only-if <check...>',
+      'run only when a check says that there is work: system-events, messages, inbox, spawn-queue, stale-heartbeats, progress, tasks',
+    )
     .option('--priority <name>', 'urgent, normal or low');
 }
 
