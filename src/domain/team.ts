@@ -2,6 +2,7 @@
 
 import { own } from '../kit/own.ts';
 import { type Config, defaultAgentId } from './config.ts';
+import { modelChain } from './model.ts';
 import {
   ACTIONS,
   type Action,
@@ -24,6 +25,11 @@ export function rolePolicies({ team }: Pick<Config, 'team'>): RolePolicies {
 /** The same for one role. */
 export function rolePolicy({ team }: Pick<Config, 'team'>, role: Role): RolePolicy {
   return { ...DEFAULT_POLICIES[role], ...(team.roles[role] as Partial<RolePolicy> | undefined) }; // the schema's own optional fields
+}
+
+/** Built-in models are those of one maker. Elsewhere every role works with the model that agents have already. */
+export function usesBuiltInModels(config: Config): boolean {
+  return modelChain(config, defaultAgentId(config), null)[0]?.provider === 'anthropic';
 }
 
 /** The model that a run in a role was asked to use, raised to the floor of the role. */

@@ -18,8 +18,10 @@ import { boxesOf } from '../features/inbox/methods.ts';
 import { startPostmaster } from '../features/inbox/postmaster.ts';
 import type { Unheard } from '../features/inbox/rounds.ts';
 import { startTender } from '../features/tasks/tender.ts';
+import { followSchedules } from '../features/team/jobs.ts';
 import { choosePhases } from '../features/workspace/phases.ts';
 import type { Clock } from '../kit/clock.ts';
+import { messageOf } from '../kit/fault.ts';
 import type { Log } from '../kit/log.ts';
 import { startLoop } from '../kit/loop.ts';
 import type { TeamStatus } from '../ports/method.ts';
@@ -111,6 +113,9 @@ export function startTeam({ onPhases, ...options }: TeamOptions) {
       for (const door of doors) door.onEvent(body, stream);
     },
     reconfigure: () => {
+      followSchedules({ store, workspaceId, config: config(), now: clock.now() }).catch((error: unknown) =>
+        log.warn({ error: messageOf(error) }, 'the schedule of a role could not be taken over'),
+      );
       postmaster.poke();
       for (const door of doors) door.poke();
     },

@@ -16,6 +16,9 @@ import { claimRuns } from '../../src/features/runs/claim.ts';
 import { finishRun } from '../../src/features/runs/lease-ops.ts';
 import { listRuns, setLanes } from '../../src/features/runs/ops.ts';
 import { startReaper } from '../../src/features/runs/reaper.ts';
+import { putSetting } from '../../src/features/settings/ops.ts';
+import { addTask } from '../../src/features/tasks/ops.ts';
+import { addTeamJobs } from '../../src/features/team/jobs.ts';
 import { Fault } from '../../src/kit/fault.ts';
 import type { Log } from '../../src/kit/log.ts';
 import type { Store } from '../../src/ports/store.ts';
@@ -64,7 +67,7 @@ function handClock(start: number) {
   };
 }
 
-async function household(t: TestContext, { heartbeatFile, check }: { heartbeatFile: () => string; check?: string }) {
+async function household(t: TestContext, { heartbeatFile, check }: { heartbeatFile: () => string | undefined; check?: string }) {
   const { clock, move } = handClock(Date.UTC(2026, 10, 24));
   const engine: Engine = openSqlite({ path: join(scratchDir(t), 'store.sqlite'), ops, seal: sealEvents, clock, onCommitted: () => undefined });
   const store: Store = {
@@ -100,7 +103,7 @@ async function household(t: TestContext, { heartbeatFile, check }: { heartbeatFi
       await store.call(finishRun, { runId, fence, state: 'succeeded', outcome, entries: [] });
     }
   };
-  return { store, move, turns, answerAll };
+  return { store, move, turns, answerAll, config: parsed.config, now: clock.now };
 }
 
 it('24 hours with the shipped HEARTBEAT.md and nothing to do: no turn', async (t) => {
@@ -135,4 +138,24 @@ it('the interval is a floor for all causes, also where heartbeats are wanted alw
   }
   assert.ok((await turns()) <= 48, `${await turns()} turns in a day of half hours`);
   assert.ok((await turns()) >= 44);
+});
+
+it('24 hours of a whole team with nothing to do: no turn; a task that nobody can move wakes it once', async (t) => {
+  const { store, move, turns, answerAll, config, now } = await household(t, { heartbeatFile: () => undefined });
+  const boxes = { agents: { main: 'main' }, mainKey: 'main', managers: {}, aliases: {}, owner: 'human' };
+  await store.call(putSetting, { workspaceId: W, name: 'boxes', value: boxes, actor: 'test' });
+  const jobs = await addTeamJobs({ store, workspaceId: W, config, now: now() });
+  assert.equal(jobs.length, 6);
+  await move(24 * 60 * MINUTE + MINUTE);
+  assert.equal(await turns(), 0);
+  await store.call(addTask, {
+    workspaceId: W,
+    actor: 'x',
+    task: { project: 'p', name: 't1', title: 't', owner: null, said: null, state: 'ready', original: 'o' },
+  });
+  for (let hour = 0; hour < 24; hour++) {
+    await move(60 * MINUTE);
+    await answerAll();
+  }
+  assert.equal(await turns(), 2, 'the coordinator and the task manager, once each');
 });

@@ -74,7 +74,7 @@ it('roles.json5 is the policy: an edit holds at once, a broken one changes nothi
 });
 
 it('documents follow the policy, and an edit of one is a proposal to the owner', async (t) => {
-  const { client, workspace } = await startJourney(t, { scenario: SCENARIO });
+  const { client, workspace, installation } = await startJourney(t, { scenario: SCENARIO });
   await ask(client, 'team.init', {});
   const cron = join(workspace, 'docs', 'CRON-SETUP.md');
   await ask(client, 'cron.add', {
@@ -88,6 +88,13 @@ it('documents follow the policy, and an edit of one is a proposal to the owner',
   const before = readFileSync(index, 'utf8');
   writeFileSync(index, before.replace('request', 'yes'));
   await until('its text is back', () => readFileSync(index, 'utf8') === before);
+  writeFileSync(join(installation.stateDir, 'roles.json5'), "{ roles: { validator: { schedule: '5 4 * * *' } } }");
+  await until('the job follows the policy', async () =>
+    (await ask(client, 'cron.list', { includeDisabled: true })).jobs.some(
+      (job: { name: string; schedule: { expr: string } }) => job.name === 'validator' && job.schedule.expr === '5 4 * * *',
+    ),
+  );
+  await until('and so does the guide', () => readFileSync(cron, 'utf8').includes('5 4 * * *'));
   const { messages } = await ask(client, 'inbox.list', { box: 'human' });
   assert.match(messages[0].subject, /A proposal: somebody edited scheduler\/INDEX\.md/);
 });

@@ -3,6 +3,7 @@
 import { type CronCheck, type CronSpec, jobPriority } from '../../domain/cron.ts';
 import { STALE_AFTER_MS } from '../../domain/heartbeat-file.ts';
 import type { Report } from '../../domain/run.ts';
+import type { Blocked } from '../../domain/task.ts';
 import { slugOf } from '../../domain/team.ts';
 import { localTime } from '../../kit/cron-time.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
@@ -49,11 +50,25 @@ interface Checked {
   readonly since: number;
 }
 
-const spawnToGrant = statement<{ workspaceId: string }>()((db, p) =>
-  db.selectFrom('spawn').select('id').where('workspace_id', '=', p.workspaceId).where('state', '=', 'awaiting_grant').limit(1),
+/** Each tells of what has come since the job was looked at before: what nobody can settle does not wake anybody twice. */
+const spawnToGrant = statement<{ workspaceId: string; since: number }>()((db, p) =>
+  db
+    .selectFrom('spawn')
+    .select('id')
+    .where('workspace_id', '=', p.workspaceId)
+    .where('state', '=', 'awaiting_grant')
+    .where('requested_at', '>=', p.since)
+    .limit(1),
 );
-const staleBeat = statement<{ workspaceId: string; before: number }>()((db, p) =>
-  db.selectFrom('heartbeat').select('task').where('workspace_id', '=', p.workspaceId).where('settled', 'is', null).where('seen_at', '<', p.before).limit(1),
+const staleBeat = statement<{ workspaceId: string; before: number; since: number }>()((db, p) =>
+  db
+    .selectFrom('heartbeat')
+    .select('task')
+    .where('workspace_id', '=', p.workspaceId)
+    .where('settled', 'is', null)
+    .where('seen_at', '<', p.before)
+    .where('seen_at', '>=', p.since)
+    .limit(1),
 );
 const newProgress = statement<{ workspaceId: string; since: number }>()((db, p) =>
   db
@@ -61,11 +76,20 @@ const newProgress = statement<{ workspaceId: string; since: number }>()((db, p) 
     .select('seq')
     .where('workspace_id', '=', p.workspaceId)
     .where('path', 'like', 'scheduler/progress/%')
-    .where('at', '>', p.since)
+    .where('at', '>=', p.since)
     .limit(1),
 );
-const taskToMove = statement<{ workspaceId: string }>()((db, p) =>
-  db.selectFrom('task').select('id').where('workspace_id', '=', p.workspaceId).where('state', 'in', ['ready', 'submitted', 'blocked']).limit(1),
+const taskToMove = statement<{ workspaceId: string; since: number }>()((db, p) =>
+  db
+    .selectFrom('task')
+    .select('id')
+    .where('workspace_id', '=', p.workspaceId)
+    .where('state', 'in', ['ready', 'submitted', 'blocked'])
+    .where('updated_at', '>=', p.since)
+    .limit(1),
+);
+const blockedTasks = statement<{ workspaceId: string }>()((db, p) =>
+  db.selectFrom('task').select('blocked').where('workspace_id', '=', p.workspaceId).where('state', '=', 'blocked').limit(1000),
 );
 
 /** The registered checks: code that says whether there is work, at no cost. */
@@ -76,17 +100,19 @@ const CHECKS: Readonly<Record<CronCheck, (tx: Tx, of: Checked) => OpSteps<boolea
     return open.some(({ kind, state, user_seq }) => kind === 'turn' && state === 'queued' && user_seq === null);
   },
   inbox: hasMail,
-  *'spawn-queue'(tx, { workspaceId }) {
-    return (yield* tx.one(spawnToGrant, { workspaceId })) !== undefined;
+  *'spawn-queue'(tx, { workspaceId, since }) {
+    return (yield* tx.one(spawnToGrant, { workspaceId, since })) !== undefined;
   },
-  *'stale-heartbeats'(tx, { workspaceId }) {
-    return (yield* tx.one(staleBeat, { workspaceId, before: tx.now - STALE_AFTER_MS })) !== undefined;
+  *'stale-heartbeats'(tx, { workspaceId, since }) {
+    return (yield* tx.one(staleBeat, { workspaceId, before: tx.now - STALE_AFTER_MS, since: since - STALE_AFTER_MS })) !== undefined;
   },
   *progress(tx, { workspaceId, since }) {
     return (yield* tx.one(newProgress, { workspaceId, since })) !== undefined;
   },
-  *tasks(tx, { workspaceId }) {
-    return (yield* tx.one(taskToMove, { workspaceId })) !== undefined;
+  *tasks(tx, { workspaceId, since }) {
+    if (yield* tx.one(taskToMove, { workspaceId, since })) return true;
+    const blocked = (yield* tx.all(blockedTasks, { workspaceId })).map((row) => JSON.parse(row.blocked ?? '{}') as Partial<Blocked>); // written by tasks/ops
+    return blocked.some(({ recheckAt = Number.POSITIVE_INFINITY }) => recheckAt >= since && recheckAt <= tx.now);
   },
 };
 

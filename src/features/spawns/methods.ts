@@ -5,12 +5,11 @@ import { describeCommands } from '../../domain/command.ts';
 import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { PRIORITY, type PriorityName } from '../../domain/lane.ts';
-import { modelChain } from '../../domain/model.ts';
 import { modelForRole, ROLES, type RolePolicy, spawnRightsOf } from '../../domain/role.ts';
 import { CHILD_POLICIES } from '../../domain/run.ts';
 import { agentIdOf } from '../../domain/session.ts';
 import type { SpawnOrder } from '../../domain/spawn.ts';
-import { rolePolicies, rolePolicy } from '../../domain/team.ts';
+import { rolePolicies, rolePolicy, usesBuiltInModels } from '../../domain/team.ts';
 import { newUuid } from '../../kit/id.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
 import { NEVER_MS, waitForEnd } from '../runs/wait.ts';
@@ -62,7 +61,7 @@ export type SpawnInput = z.infer<typeof SpawnInput>;
 /** By the policy of a role. Its built-in models are those of one maker, and hold where that maker's models are used. */
 function roleModel(config: Config, policy: RolePolicy, { role, model: asked, taskType }: Pick<SpawnInput, 'role' | 'model' | 'taskType'>): string | undefined {
   const own = role && config.team.roles[role];
-  const isTheirs = own?.model !== undefined || modelChain(config, defaultAgentId(config), null)[0]?.provider === 'anthropic';
+  const isTheirs = own?.model !== undefined || usesBuiltInModels(config);
   return isTheirs || asked !== undefined ? modelForRole(policy, { asked, taskType }).model : undefined;
 }
 

@@ -135,7 +135,8 @@ interface TeamJob {
   readonly name: string;
   /** Null for one that the owner's own agent runs. */
   readonly role: (typeof TEAM_ROLES)[number] | null;
-  readonly expr: string;
+  /** Left out: the schedule of its role. */
+  readonly expr?: string;
   readonly onlyIf: readonly CronCheck[];
   readonly message: string;
   readonly model?: string;
@@ -155,7 +156,6 @@ export const TEAM_JOBS: readonly TeamJob[] = [
   {
     name: 'person-manager',
     role: 'person-manager',
-    expr: '0 6,12,18,23 * * *',
     onlyIf: ['inbox', 'system-events'],
     message:
       'Look at your mail and at the state of the plans. Decide what you may decide, hand over what is ready, and write one digest with what only the owner can decide.',
@@ -163,21 +163,18 @@ export const TEAM_JOBS: readonly TeamJob[] = [
   {
     name: 'coordinator',
     role: 'coordinator',
-    expr: '0,30 * * * *',
     onlyIf: ['inbox', 'tasks'],
     message: 'Look at your mail, at submitted and at blocked tasks (scheduler/TASKS.md). Move what can be moved, and say what cannot.',
   },
   {
     name: 'task-managers',
     role: 'task-manager',
-    expr: '*/15 * * * *',
     onlyIf: ['inbox', 'spawn-queue', 'tasks'],
     message: 'Look at your mail and at the ready tasks (scheduler/TASKS.md). Start workers for what is ready, as far as there are free places.',
   },
   {
     name: 'validator',
     role: 'validator',
-    expr: '10,40 * * * *',
     onlyIf: ['inbox'],
     message: 'Look at your mail and validate what you are asked to.',
   },

@@ -3,24 +3,22 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
+import { agentIds, defaultAgentId } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { modelChain } from '../../domain/model.ts';
 import { WORKSPACE_PARTS } from '../../domain/phase.ts';
 import { ACTIONS, DEFAULT_POLICIES, ROLES, type Role } from '../../domain/role.ts';
-import { explainRight, rightsProse, roleOfAgent, rolePolicies } from '../../domain/team.ts';
-import { isFault } from '../../kit/fault.ts';
-import { uuidOf } from '../../kit/id.ts';
+import { explainRight, rightsProse, roleOfAgent, rolePolicies, usesBuiltInModels } from '../../domain/team.ts';
 import { writeWhole } from '../../kit/write-whole.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
-import { readJob } from '../cron/methods.ts';
-import { listCronJobs, putCronJob } from '../cron/ops.ts';
+import { listCronJobs } from '../cron/ops.ts';
 import { countBoxes } from '../inbox/ops.ts';
 import { listRuns } from '../runs/ops.ts';
 import { listTasks } from '../tasks/ops.ts';
 import { choosePhases } from '../workspace/phases.ts';
 import { teamDocuments } from './documents.ts';
-import { IDENTITIES, identityText, TEAM_JOBS, TEAM_ROLES } from './identities.ts';
+import { IDENTITIES, identityText, TEAM_ROLES } from './identities.ts';
+import { addTeamJobs } from './jobs.ts';
 
 const Policy = z.record(z.string(), z.unknown());
 
@@ -113,7 +111,7 @@ export const teamInit = method({
     const { root } = gateway.team();
     const agents = addAgents(context, model);
     const files = [...writePolicy(context, model), ...makeFolders(root)];
-    const jobs = await addJobs(context);
+    const jobs = await addTeamJobs({ store, workspaceId, config: gateway.config().config, now: context.clock.now() });
     const { config } = gateway.config();
     for (const { path, text } of teamDocuments(config, await store.call(listCronJobs, { workspaceId })))
       if (writeNew(join(dirname(root), path), text)) files.push(path);
@@ -123,16 +121,11 @@ export const teamInit = method({
   },
 });
 
-/** Built-in models are those of one maker. Elsewhere every role works with the model that agents have already. */
-function usesBuiltIn(config: Config): boolean {
-  return modelChain(config, defaultAgentId(config), null)[0]?.provider === 'anthropic';
-}
-
 function addAgents({ gateway, principal }: MethodContext, model: string | undefined): string[] {
   const { config } = gateway.config();
   const before = config.agents.list.length > 0 ? config.agents.list : [{ id: defaultAgentId(config), default: true }];
   const added = TEAM_ROLES.filter((role) => !before.some((agent) => agent.id === role || ('role' in agent && agent.role === role)));
-  const own = (role: Role) => model ?? (usesBuiltIn(config) ? DEFAULT_POLICIES[role].model : undefined);
+  const own = (role: Role) => model ?? (usesBuiltInModels(config) ? DEFAULT_POLICIES[role].model : undefined);
   const fresh = added.map((role) => {
     const chosen = own(role);
     return { id: role, name: IDENTITIES[role].title, role, ...(chosen !== undefined && { model: chosen }) };
@@ -150,7 +143,7 @@ function writePolicy({ gateway }: MethodContext, model: string | undefined): str
     ROLES.map((role) => {
       const { model: own, models, modelFloor, ...rest } = DEFAULT_POLICIES[role];
       const builtIn = { model: own, ...(models && { models }), ...(modelFloor !== undefined && { modelFloor }) };
-      return [role, { ...(model !== undefined ? { model } : usesBuiltIn(config) ? builtIn : {}), ...rest }];
+      return [role, { ...(model !== undefined ? { model } : usesBuiltInModels(config) ? builtIn : {}), ...rest }];
     }),
   );
   writeWhole(
@@ -181,24 +174,4 @@ function writeNew(path: string, text: string): boolean {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text, { flag: 'wx' });
   return true;
-}
-
-async function addJobs({ gateway, store, workspaceId, principal, clock }: MethodContext): Promise<string[]> {
-  const { config } = gateway.config();
-  const known = new Set((await store.call(listCronJobs, { workspaceId })).map(({ spec }) => spec.name));
-  const added: string[] = [];
-  for (const { name, role, expr, onlyIf, message, model } of TEAM_JOBS) {
-    if (known.has(name)) continue;
-    const agentId = role === null ? undefined : agentIds(config).find((id) => roleOfAgent(config, id) === role);
-    const payload = { kind: 'agentTurn', message, ...(model !== undefined && usesBuiltIn(config) && { model }) };
-    const job = { name, schedule: { kind: 'cron', expr }, sessionTarget: 'isolated', payload, onlyIf, ...(agentId !== undefined && { agentId }) };
-    const spec = readJob(job, config, clock.now());
-    try {
-      await store.call(putCronJob, { workspaceId, actor: principal.actor, id: uuidOf(`${workspaceId} team job ${name}`), spec, restart: true });
-      added.push(name);
-    } catch (error) {
-      if (!isFault(error, 'cron.removed')) throw error; // somebody took it out on purpose
-    }
-  }
-  return added;
 }
