@@ -18,6 +18,7 @@ import { listRuns, setLanes } from '../../src/features/runs/ops.ts';
 import { startReaper } from '../../src/features/runs/reaper.ts';
 import { putSetting } from '../../src/features/settings/ops.ts';
 import { addTask } from '../../src/features/tasks/ops.ts';
+import { TEAM_ROLES } from '../../src/features/team/identities.ts';
 import { addTeamJobs } from '../../src/features/team/jobs.ts';
 import { Fault } from '../../src/kit/fault.ts';
 import type { Log } from '../../src/kit/log.ts';
@@ -67,7 +68,13 @@ function handClock(start: number) {
   };
 }
 
-async function household(t: TestContext, { heartbeatFile, check }: { heartbeatFile: () => string | undefined; check?: string }) {
+interface Household {
+  readonly heartbeatFile: () => string | undefined;
+  readonly check?: string;
+  readonly list?: readonly object[];
+}
+
+async function household(t: TestContext, { heartbeatFile, check, list = [] }: Household) {
   const { clock, move } = handClock(Date.UTC(2026, 10, 24));
   const engine: Engine = openSqlite({ path: join(scratchDir(t), 'store.sqlite'), ops, seal: sealEvents, clock, onCommitted: () => undefined });
   const store: Store = {
@@ -82,7 +89,7 @@ async function household(t: TestContext, { heartbeatFile, check }: { heartbeatFi
       ),
     close: async () => engine.close(),
   };
-  const parsed = parseConfig({ agents: { defaults: { heartbeat: { ...(check !== undefined && { check }) } } } });
+  const parsed = parseConfig({ agents: { list, defaults: { heartbeat: { ...(check !== undefined && { check }) } } } });
   assert.ok(parsed.ok);
   await store.call(setLanes, { workspaceId: W, slots: { main: 4, cron: 4 } });
   const base = { workspaceId: W, store, config: () => parsed.config, clock, log: quiet };
@@ -141,7 +148,10 @@ it('the interval is a floor for all causes, also where heartbeats are wanted alw
 });
 
 it('24 hours of a whole team with nothing to do: no turn; a task that nobody can move wakes it once', async (t) => {
-  const { store, move, turns, answerAll, config, now } = await household(t, { heartbeatFile: () => undefined });
+  const { store, move, turns, answerAll, config, now } = await household(t, {
+    heartbeatFile: () => undefined,
+    list: ['main', ...TEAM_ROLES].map((id) => ({ id, ...(id !== 'main' && { role: id }) })),
+  });
   const boxes = { agents: { main: 'main' }, mainKey: 'main', managers: {}, aliases: {}, owner: 'human' };
   await store.call(putSetting, { workspaceId: W, name: 'boxes', value: boxes, actor: 'test' });
   const jobs = await addTeamJobs({ store, workspaceId: W, config, now: now() });
@@ -153,7 +163,7 @@ it('24 hours of a whole team with nothing to do: no turn; a task that nobody can
     actor: 'x',
     task: { project: 'p', name: 't1', title: 't', owner: null, said: null, state: 'ready', original: 'o' },
   });
-  for (let hour = 0; hour < 24; hour++) {
+  for (let hour = 0; hour < 4; hour++) {
     await move(60 * MINUTE);
     await answerAll();
   }

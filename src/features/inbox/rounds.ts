@@ -75,7 +75,7 @@ const LEVELS = [
   { to: 'human', nextMs: null },
 ] as const;
 /** A box that nobody reads is reported after this long. */
-const UNREAD_MS = 45_000;
+const UNREAD_MS = 20_000;
 
 export interface Rounds {
   readonly workspaceId: string;
