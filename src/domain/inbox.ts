@@ -1,6 +1,7 @@
 // Messages between agents: what one looks like, how the many shapes found in files become one, and what is the same message.
 
 import { sha256Hex } from '../kit/id.ts';
+import { isObject, type Json, textIn } from '../kit/json.ts';
 import { canonicalJson } from '../kit/lines.ts';
 
 export type MessageState = 'queued' | 'delivered' | 'read' | 'acked' | 'expired' | 'dead_lettered';
@@ -67,38 +68,25 @@ const ENVELOPE = new Set(
   ),
 );
 
-type Json = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Json => value !== null && typeof value === 'object' && !Array.isArray(value);
-
-/** The first of several fields that holds something, as text. */
-function textOf(json: Json, ...names: readonly string[]): string | null {
-  for (const name of names) {
-    const value = json[name];
-    if (typeof value === 'string' && value.trim() !== '') return value.trim();
-    if (typeof value === 'number') return String(value);
-  }
-  return null;
-}
-
 /** The message in a JSON value of any shape that has been seen. Undefined when the value is no object. */
 export function messageOfJson(value: unknown): WrittenMessage | undefined {
   if (!isObject(value)) return undefined;
   const content = contentOf(value);
-  const type = textOf(value, 'type', 'kind') ?? 'notification';
+  const type = textIn(value, 'type', 'kind') ?? 'notification';
   const needsAnswer = value['requiresResponse'] === true || value['requires_response'] === true || /^(request|question|query)$/i.test(type);
   return {
-    from: textOf(value, 'from', 'sender'),
-    to: Array.isArray(value['to']) ? value['to'].filter((name) => typeof name === 'string').join(', ') || null : textOf(value, 'to', 'recipient'),
+    from: textIn(value, 'from', 'sender'),
+    to: Array.isArray(value['to']) ? value['to'].filter((name) => typeof name === 'string').join(', ') || null : textIn(value, 'to', 'recipient'),
     type,
-    subject: (textOf(value, 'subject', 'title') ?? firstLineOf(content) ?? '(no subject)').slice(0, MAX_SUBJECT),
+    subject: (textIn(value, 'subject', 'title') ?? firstLineOf(content) ?? '(no subject)').slice(0, MAX_SUBJECT),
     content,
     priority: priorityOf(value['priority'] ?? (isObject(value['content']) ? value['content']['priority'] : undefined)),
-    claimedId: textOf(value, 'id', 'messageId', 'message_id'),
-    claimedAt: textOf(value, 'timestamp', 'createdAt', 'created_at', 'sentAt', 'date'),
-    replyTo: textOf(value, 'replyTo', 'reply_to', 'inReplyTo'),
-    thread: textOf(value, 'conversationId', 'conversation_id', 'threadId', 'thread'),
+    claimedId: textIn(value, 'id', 'messageId', 'message_id'),
+    claimedAt: textIn(value, 'timestamp', 'createdAt', 'created_at', 'sentAt', 'date'),
+    replyTo: textIn(value, 'replyTo', 'reply_to', 'inReplyTo'),
+    thread: textIn(value, 'conversationId', 'conversation_id', 'threadId', 'thread'),
     needsAnswer,
-    answerBy: textOf(value, 'ackBy', 'ack_by', 'respondBy'),
+    answerBy: textIn(value, 'ackBy', 'ack_by', 'respondBy'),
   };
 }
 
@@ -135,7 +123,7 @@ export function messageOfText(text: string): WrittenMessage {
 
 function firstLineOf(content: unknown): string | undefined {
   if (isObject(content)) {
-    const named = textOf(content, 'subject', 'title', 'summary', 'issue', 'message', 'status', 'action');
+    const named = textIn(content, 'subject', 'title', 'summary', 'issue', 'message', 'status', 'action');
     return named === null ? undefined : firstLineOf(named);
   }
   if (typeof content !== 'string') return undefined;

@@ -1,23 +1,21 @@
 // Spawn requests as files hold them, in every shape that agents write, and the answers they look for.
 
+import { isObject, type Json, textIn } from '../kit/json.ts';
 import type { ListedCommand } from './command.ts';
 import { ROLES, type Role } from './role.ts';
 import type { SpawnStatus } from './spawn.ts';
 import { slugOf } from './team.ts';
-
-type Json = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Json => value !== null && typeof value === 'object' && !Array.isArray(value);
 
 export interface FileRequest {
   /** As its writer called it, or the name of the file. */
   readonly requestId: string;
   readonly requestedBy: string | null;
   readonly label: string | null;
-  readonly model: string | undefined;
-  readonly thinking: string | undefined;
+  readonly model: string | null;
+  readonly thinking: string | null;
   readonly task: string;
   readonly role: Role | null;
-  readonly agentId: string | undefined;
+  readonly agentId: string | null;
   readonly timeoutSeconds: number | undefined;
   readonly urgent: boolean;
   readonly commands: readonly ListedCommand[] | undefined;
@@ -25,40 +23,30 @@ export interface FileRequest {
 
 export type ReadRequest = { readonly ok: true; readonly request: FileRequest } | { readonly ok: false; readonly reason: string };
 
-function textOf(json: Json, ...names: readonly string[]): string | undefined {
-  for (const name of names) {
-    const value = json[name];
-    if (typeof value === 'string' && value.trim() !== '') return value.trim();
-    if (typeof value === 'number') return String(value);
-  }
-  return undefined;
-}
-
 /** The request in a JSON value: nested under `spawn`, flat, without an id, or a cry for help that names a role. */
 export function readRequest(value: unknown, fileName: string): ReadRequest {
   if (!isObject(value)) return { ok: false, reason: 'it holds no JSON object' };
   const inner = isObject(value['spawn']) ? value['spawn'] : value;
-  const named = textOf(value, 'requestId', 'request_id', 'id') ?? textOf(inner, 'requestId', 'id');
-  const needed = textOf(inner, 'role', 'needed') ?? textOf(value, 'role', 'needed');
-  const task = textOf(inner, 'task', 'message', 'prompt', 'instructions', 'description') ?? taskOfHelp(value);
+  const named = textIn(value, 'requestId', 'request_id', 'id') ?? textIn(inner, 'requestId', 'id');
+  const needed = textIn(inner, 'role', 'needed') ?? textIn(value, 'role', 'needed');
+  const task = textIn(inner, 'task', 'message', 'prompt', 'instructions', 'description') ?? taskOfHelp(value);
   const commands = commandsIn(inner['commands']);
-  if (task === undefined && !commands)
-    return { ok: false, reason: 'it has no task: write { "requestId", "requestedBy", "spawn": { "label", "model", "task" } }' };
-  const seconds = Number(textOf(inner, 'runTimeoutSeconds', 'timeoutSeconds', 'timeout') ?? Number.NaN);
+  if (task === null && !commands) return { ok: false, reason: 'it has no task: write { "requestId", "requestedBy", "spawn": { "label", "model", "task" } }' };
+  const seconds = Number(textIn(inner, 'runTimeoutSeconds', 'timeoutSeconds', 'timeout') ?? Number.NaN);
   return {
     ok: true,
     request: {
       requestId: named ?? fileName.replace(/\.json$/i, ''),
-      requestedBy: textOf(value, 'requestedBy', 'requested_by', 'from', 'parent', 'requester') ?? null,
-      label: textOf(inner, 'label', 'name', 'taskId') ?? textOf(value, 'bead') ?? null,
-      model: textOf(inner, 'model'),
-      thinking: textOf(inner, 'thinking'),
+      requestedBy: textIn(value, 'requestedBy', 'requested_by', 'from', 'parent', 'requester'),
+      label: textIn(inner, 'label', 'name', 'taskId') ?? textIn(value, 'bead'),
+      model: textIn(inner, 'model'),
+      thinking: textIn(inner, 'thinking'),
       task: task ?? '',
       commands,
-      role: needed === undefined ? null : roleIn(needed),
-      agentId: textOf(inner, 'agentId', 'agent'),
+      role: needed === null ? null : roleIn(needed),
+      agentId: textIn(inner, 'agentId', 'agent'),
       timeoutSeconds: seconds > 0 && seconds <= 86_400 ? seconds : undefined,
-      urgent: /^(p?[01]\b|urgent|critical|high)/i.test(textOf(value, 'priority') ?? textOf(inner, 'priority') ?? ''),
+      urgent: /^(p?[01]\b|urgent|critical|high)/i.test(textIn(value, 'priority') ?? textIn(inner, 'priority') ?? ''),
     },
   };
 }
@@ -75,11 +63,11 @@ function commandsIn(value: unknown): readonly ListedCommand[] | undefined {
 }
 
 /** `{ from, needed, reason, bead, priority }`: somebody is stuck and says whom he needs. */
-function taskOfHelp(json: Json): string | undefined {
-  const [needed, reason] = [textOf(json, 'needed'), textOf(json, 'reason', 'why', 'context')];
-  if (needed === undefined || reason === undefined) return undefined;
-  const [from, bead] = [textOf(json, 'from', 'requestedBy'), textOf(json, 'bead', 'taskId')];
-  return [`${from ?? 'Somebody of the team'} asks for help: ${needed}.`, ...(bead === undefined ? [] : [`It is about ${bead}.`]), reason].join('\n');
+function taskOfHelp(json: Json): string | null {
+  const [needed, reason] = [textIn(json, 'needed'), textIn(json, 'reason', 'why', 'context')];
+  if (needed === null || reason === null) return null;
+  const [from, bead] = [textIn(json, 'from', 'requestedBy'), textIn(json, 'bead', 'taskId')];
+  return [`${from ?? 'Somebody of the team'} asks for help: ${needed}.`, ...(bead === null ? [] : [`It is about ${bead}.`]), reason].join('\n');
 }
 
 const LOOSE: readonly (readonly [RegExp, Role])[] = [

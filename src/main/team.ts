@@ -1,7 +1,6 @@
 // The team's side of a workspace: mail and its rounds, and the files that agents share, as far as each part is taken over.
 
-import { existsSync } from 'node:fs';
-import type { Config } from '../domain/config.ts';
+import { existsSync, realpathSync } from 'node:fs';
 import type { SealedEvent } from '../domain/event.ts';
 import { type Phases, phasesFrom } from '../domain/phase.ts';
 import { createDocumentsDoor } from '../doors/files/documents-door.ts';
@@ -20,23 +19,14 @@ import type { Unheard } from '../features/inbox/rounds.ts';
 import { startTender } from '../features/tasks/tender.ts';
 import { followSchedules } from '../features/team/jobs.ts';
 import { choosePhases } from '../features/workspace/phases.ts';
-import type { Clock } from '../kit/clock.ts';
 import { messageOf } from '../kit/fault.ts';
-import type { Log } from '../kit/log.ts';
 import { startLoop } from '../kit/loop.ts';
+import type { LoopWorld } from '../ports/loop-world.ts';
 import type { TeamStatus } from '../ports/method.ts';
-import type { Store } from '../ports/store.ts';
 
-interface TeamOptions {
-  readonly workspaceId: string;
+interface TeamOptions extends LoopWorld {
   /** Absolute path of the folder that the team works in. */
   readonly workspace: string;
-  readonly store: Store;
-  readonly config: () => Config;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Whether this node is the one that does it now. */
-  readonly isMine: () => boolean;
   /** Told when a part is switched. */
   readonly onPhases: () => void;
 }
@@ -45,9 +35,18 @@ export type Team = ReturnType<typeof startTeam>;
 
 const LOOK_EVERY_MS = 60_000;
 
+/** The owner's workspace may be a link; nothing in it may. */
+function realFolder(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path; // it is made later
+  }
+}
+
 export function startTeam({ onPhases, ...options }: TeamOptions) {
   const { workspaceId, workspace, store, config, clock, log, isMine } = options;
-  const root = schedulerRoot(workspace);
+  const root = schedulerRoot(realFolder(workspace));
   /** Until they are known nothing is touched. */
   let phases: Phases = { ...phasesFrom({}, true), inbox: 'off', 'spawn-queue': 'off', heartbeats: 'off', progress: 'off' };
 
@@ -60,7 +59,7 @@ export function startTeam({ onPhases, ...options }: TeamOptions) {
   };
   const postmaster = startPostmaster({ ...options, startJobFor });
 
-  const tender = startTender({ ...options, isOn: () => isMine() && phases.heartbeats === 'on' });
+  const tender = startTender({ ...options, isOn: () => phases.heartbeats === 'on' });
   const world = { root, workspaceId, store, config, clock, log };
   const doors: readonly OpenFileDoor[] = [
     createInboxDoor(world),

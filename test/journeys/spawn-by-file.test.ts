@@ -1,7 +1,7 @@
 // A spawn request as a file, as agents that know nothing of the gateway write it: started once, in milliseconds, and answered where they look.
 
 import assert from 'node:assert/strict';
-import { existsSync, utimesSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { connectClient } from '../support/installation.ts';
@@ -128,4 +128,17 @@ it('whoever claims a role by file has no more rights than it', async (t) => {
   request('up.json', { requestId: 'up', requestedBy: 'worker-impl', spawn: { role: 'person-manager', task: 'count power' } });
   const { rule, error } = await answered(queue, 'up', 'denied');
   assert.deepEqual([rule, /may not start/.test(error)], ['role', true]);
+});
+
+it('a folder that an agent has made a link of is not written through', async (t) => {
+  const { queue, request, installation } = await withQueue(t);
+  rmSync(join(queue, 'responses'), { recursive: true });
+  symlinkSync(installation.stateDir, join(queue, 'responses'));
+  const before = readFileSync(join(installation.stateDir, 'clawdbot.json'), 'utf8');
+  request('evil.json', { requestId: 'clawdbot', spawn: { task: 'count sheep' } });
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  assert.equal(readFileSync(join(installation.stateDir, 'clawdbot.json'), 'utf8'), before);
+  rmSync(join(queue, 'responses'));
+  request('good.json', { requestId: 'good', spawn: { task: 'count lambs' } });
+  await answered(queue, 'good', 'completed');
 });

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 import type { ToolCall } from '../../domain/transcript.ts';
+import { isObject, type Json } from '../../kit/json.ts';
 import { createLineSplitter } from '../../kit/lines.ts';
 import { createMailbox } from '../../kit/mailbox.ts';
 import { killGroup, startTimeOf } from '../../kit/process-ref.ts';
@@ -152,8 +153,6 @@ function environmentOf(endpoint: RuntimeRequest['endpoint'], stateDir: string): 
   };
 }
 
-type Json = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Json => value !== null && typeof value === 'object' && !Array.isArray(value);
 const number = (value: unknown): number => (typeof value === 'number' ? value : 0);
 
 /** Turns the lines of stream-json into events. One answer comes in several lines, one for each of its blocks. */

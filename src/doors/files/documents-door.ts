@@ -1,18 +1,17 @@
 // Documents made from policy and jobs, kept true where a team was made by the gateway. A file that is not marked as generated is never touched.
 
 import { dirname, join } from 'node:path';
-import { plainMessage } from '../../domain/inbox.ts';
 import { listCronJobs } from '../../features/cron/ops.ts';
 import { OWNER_BOX } from '../../features/inbox/methods.ts';
-import { takeMessages } from '../../features/inbox/ops.ts';
 import { MARK, teamDocuments } from '../../features/team/documents.ts';
 import { keepVersion } from '../../features/workspace/versions.ts';
-import type { FileDoor, FileDoorWorld } from './door.ts';
+import { type FileDoor, type FileDoorWorld, notify } from './door.ts';
 import { readShared, writeView } from './shared-file.ts';
 
 const HEAD_CHARS = 200;
 
-export function createDocumentsDoor({ root, workspaceId, store, config }: FileDoorWorld): FileDoor {
+export function createDocumentsDoor(world: FileDoorWorld): FileDoor {
+  const { root, workspaceId, store, config } = world;
   const workspace = dirname(root);
   /** Each document as it was written last. */
   const shown = new Map<string, string>();
@@ -20,15 +19,14 @@ export function createDocumentsDoor({ root, workspaceId, store, config }: FileDo
   const propose = async (path: string, text: string): Promise<void> => {
     const { seq } = await store.call(keepVersion, { workspaceId, path, text, actor: 'file', note: 'an edit of a generated document' });
     const content = `${path} is made from the policy and the jobs, and its text is back. What was written there is kept: clawdbot workspace show ${path} ${seq}. To change what it says, change roles.json5 or the jobs.`;
-    const message = {
-      ...plainMessage({ type: 'request', subject: `A proposal: somebody edited ${path}`, content }),
+    await notify(world, {
+      type: 'request',
+      subject: `A proposal: somebody edited ${path}`,
+      content,
       box: OWNER_BOX,
-      sender: 'gateway',
-      origin: 'call',
       actor: 'file:documents',
       key: `document:${path}:${seq}`,
-    } as const;
-    await store.call(takeMessages, { workspaceId, messages: [message] });
+    });
   };
 
   return {

@@ -1,23 +1,22 @@
 // Doors made of files: a folder is watched and swept, one round at a time, in one of three phases that can be switched while it runs.
 
 import { existsSync } from 'node:fs';
-import type { Config } from '../../domain/config.ts';
 import type { EventBody } from '../../domain/event.ts';
 import type { Phase, WorkspacePart } from '../../domain/phase.ts';
-import type { Clock } from '../../kit/clock.ts';
-import type { Log } from '../../kit/log.ts';
+import { noticeOf, takeMessages } from '../../features/inbox/ops.ts';
 import { startLoop } from '../../kit/loop.ts';
 import { watchFolder } from '../../kit/watch-folder.ts';
-import type { Store } from '../../ports/store.ts';
+import type { LoopWorld } from '../../ports/loop-world.ts';
+import { LeadsElsewhere } from './shared-file.ts';
 
-export interface FileDoorWorld {
+export interface FileDoorWorld extends Omit<LoopWorld, 'isMine'> {
   /** The scheduler folder of the workspace. */
   readonly root: string;
-  readonly workspaceId: string;
-  readonly store: Store;
-  readonly config: () => Config;
-  readonly clock: Clock;
-  readonly log: Log;
+}
+
+/** Tells somebody of the team what happened to a file, once for its key. */
+export async function notify({ store, workspaceId }: Pick<FileDoorWorld, 'store' | 'workspaceId'>, notice: Parameters<typeof noticeOf>[0]): Promise<void> {
+  await store.call(takeMessages, { workspaceId, messages: [noticeOf(notice)] });
 }
 
 export interface FileDoor {
@@ -98,6 +97,10 @@ export function openFileDoor(door: FileDoor, phase: () => Phase, isMine: () => b
       else for (const name of names) changed.add(name);
       return AGAIN_MS;
     } catch (error) {
+      if (error instanceof LeadsElsewhere) {
+        log.warn({ door: door.name, problem: error.message }, 'a folder of the team is a link; its files are left alone');
+        return SWEEP_MS;
+      }
       if (isSweep) all = true;
       else for (const name of names) changed.add(name);
       throw error;

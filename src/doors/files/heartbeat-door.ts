@@ -1,12 +1,13 @@
 // scheduler/heartbeats: what agents write there is a hint, and what the gateway knows is shown there to those who look.
 
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readHeartbeat } from '../../domain/heartbeat-file.ts';
 import { fileNameOf } from '../../domain/spawn-file.ts';
 import { beatsToShow, noteBeats, type SeenBeat } from '../../features/tasks/tend.ts';
+import { parseJson } from '../../kit/json.ts';
 import type { FileDoor, FileDoorWorld } from './door.ts';
-import { isNoise, moveAside, readShared, writeView } from './shared-file.ts';
+import { filesIn, isNoise, moveAside, readShared, writeView } from './shared-file.ts';
 
 /** Those who look for stale files do so every few minutes. */
 const REFRESH_MS = 55_000;
@@ -27,7 +28,7 @@ export function createHeartbeatDoor({ root, workspaceId, store, clock, log }: Fi
     }
     if (seen.get(name) === read.stamp) return undefined;
     try {
-      const value: unknown = JSON.parse(read.text.replace(/^\uFEFF/, ''));
+      const value: unknown = parseJson(read.text);
       const beat = readHeartbeat(value, name);
       seen.set(name, read.stamp);
       if (!beat) return undefined;
@@ -61,7 +62,7 @@ export function createHeartbeatDoor({ root, workspaceId, store, clock, log }: Fi
     }
   };
 
-  const names = () => list(folder).filter((name) => name.endsWith('.json') && !isNoise(name));
+  const names = () => filesIn(folder).filter((name) => name.endsWith('.json'));
   return {
     name: 'heartbeats',
     folder,
@@ -85,13 +86,5 @@ function mtimeOf(path: string): number {
     return statSync(path).mtimeMs;
   } catch {
     return 0;
-  }
-}
-
-function list(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
   }
 }

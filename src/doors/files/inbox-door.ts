@@ -1,17 +1,18 @@
 // scheduler/inboxes: files that agents drop become messages, messages that wait are shown as files, and what is read goes to the archive.
 
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Config } from '../../domain/config.ts';
 import { digestOf, messageOfJson, messageOfText, URGENT, type WrittenMessage } from '../../domain/inbox.ts';
 import { canonicalAgent } from '../../domain/team.ts';
 import { type FiledMessage, noteMessageFiles, openMessageFiles, settledMessageFiles, takenFromBox, unshownMessages } from '../../features/inbox/files.ts';
 import { knownBoxes, OWNER_BOX } from '../../features/inbox/methods.ts';
-import { type NewMessage, takeMessages } from '../../features/inbox/ops.ts';
-import { messageOf } from '../../kit/fault.ts';
+import { type NewMessage, type Taken, takeMessages } from '../../features/inbox/ops.ts';
+import { isFault, messageOf } from '../../kit/fault.ts';
 import { sha256Hex } from '../../kit/id.ts';
+import { parseJson } from '../../kit/json.ts';
 import type { FileDoor, FileDoorWorld } from './door.ts';
-import { isNoise, moveAside, quarantine, readShared, STILL_MS, writeView } from './shared-file.ts';
+import { isNoise, listFolder, moveAside, quarantine, readShared, STILL_MS, writeView } from './shared-file.ts';
 
 const ACTOR = 'file:inboxes';
 const BATCH = 200;
@@ -27,10 +28,10 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
 
   /** Box folders and side files, as names from the inboxes folder. */
   const everything = (): string[] =>
-    list(folder).flatMap((entry) => {
-      if (!entry.isDirectory) return IS_MEMO.test(entry.name) ? [entry.name] : [];
+    listFolder(folder).flatMap((entry) => {
+      if (!entry.isFolder) return IS_MEMO.test(entry.name) ? [entry.name] : [];
       if (isNoise(entry.name)) return [];
-      return list(join(folder, entry.name)).flatMap(({ name, isDirectory }) => (isDirectory || isNoise(name) ? [] : [`${entry.name}/${name}`]));
+      return listFolder(join(folder, entry.name)).flatMap(({ name, isFolder }) => (isFolder || isNoise(name) ? [] : [`${entry.name}/${name}`]));
     });
 
   type Look = { readonly message: NewMessage; readonly stamp: string } | 'later' | Broken | undefined;
@@ -46,12 +47,7 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
     if (read.kind === 'unreadable') return problem(read.reason);
     if (read.text.trim() === '') return clock.now() - read.mtimeMs < STILL_MS ? 'later' : problem('it is empty');
     try {
-      const written =
-        file === undefined
-          ? sideMemo(name, read.text)
-          : IS_MEMO.test(file)
-            ? messageOfText(read.text)
-            : messageOfJson(JSON.parse(read.text.replace(/^\uFEFF/, '')));
+      const written = file === undefined ? sideMemo(name, read.text) : IS_MEMO.test(file) ? messageOfText(read.text) : messageOfJson(parseJson(read.text));
       if (!written) return problem('it holds JSON, but no object');
       const view = shown.get(name);
       if (view !== undefined && view === digestOf(written)) {
@@ -99,7 +95,7 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
       const broken = looked.flatMap(({ found }) => (typeof found === 'object' && 'notice' in found ? [found] : []));
       if (files.length + broken.length === 0) continue;
       const messages = [...files.map(({ message }) => message), ...broken.map(({ notice }) => notice)];
-      const taken = await store.call(takeMessages, { workspaceId, messages });
+      const taken = await takeThem(messages);
       for (const [i, { name, stamp }] of files.entries()) {
         seen.set(name, stamp);
         const { id = '', fate, file } = taken[i] ?? {};
@@ -109,9 +105,25 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
         quarantine(join(folder, name), to, reason);
         log.warn({ file: name, reason, kept: to }, 'a message in an inbox cannot be read; it is in quarantine');
       }
-      log.debug({ files: files.length, new: taken.filter(({ fate }) => fate !== 'duplicate').length }, 'files of inboxes');
+      log.debug({ files: files.length, new: taken.filter((one) => one && one.fate !== 'duplicate').length }, 'files of inboxes');
     }
     return isUnfinished;
+  };
+
+  /** One message that the store cannot take does not hold up the others. */
+  const takeThem = async (messages: readonly NewMessage[]): Promise<(Taken | undefined)[]> => {
+    try {
+      return await store.call(takeMessages, { workspaceId, messages });
+    } catch (error) {
+      if (isFault(error) && error.code.startsWith('store.') && error.code !== 'store.failed') throw error; // it is for all of them, and passes
+      if (messages.length === 1) {
+        log.error({ file: messages[0]?.file, problem: messageOf(error) }, 'a message cannot be taken; its file stays where it is');
+        return [undefined];
+      }
+      const taken: (Taken | undefined)[] = [];
+      for (const message of messages) taken.push(...(await takeThem([message])));
+      return taken;
+    }
   };
 
   const archive = (id: string, name: string) => {
@@ -133,7 +145,7 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
   /** What came by other doors is shown to those who read files. */
   const show = async (): Promise<void> => {
     const known = new Set(knownBoxes(config()));
-    const folders = new Map(list(folder).flatMap(({ name, isDirectory }) => (isDirectory ? [[canonicalAgent(config(), name), name] as const] : [])));
+    const folders = new Map(listFolder(folder).flatMap(({ name, isFolder }) => (isFolder ? [[canonicalAgent(config(), name), name] as const] : [])));
     const unshown = (await store.call(unshownMessages, { workspaceId })).filter(({ box }) => box !== OWNER_BOX && (folders.has(box) || known.has(box)));
     const files = unshown.flatMap((message) => {
       if (message.claimed_id?.startsWith('side-file ')) return [];
@@ -230,12 +242,4 @@ function isMessageFile(name: string): boolean {
   const [box = '', file, more] = name.split('/');
   if (file === undefined) return IS_MEMO.test(box) && !isNoise(box);
   return more === undefined && !isNoise(box) && !isNoise(file);
-}
-
-function list(path: string): { readonly name: string; readonly isDirectory: boolean }[] {
-  try {
-    return readdirSync(path, { withFileTypes: true }).map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }));
-  } catch {
-    return [];
-  }
 }

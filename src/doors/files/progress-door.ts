@@ -1,19 +1,17 @@
 // Progress notes, JOBS.md and PROACTIVE-JOBS.md: every version is kept, what they say of tasks is taken as far as their writer may say it,
 // and the tasks as they are stand in scheduler/TASKS.md.
 
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { plainMessage } from '../../domain/inbox.ts';
 import { ROLES, type Role } from '../../domain/role.ts';
 import { hasConflictMarkers, rolePolicies } from '../../domain/team.ts';
 import { isGenerated, readWork, renderWork, type WrittenTask } from '../../domain/work-file.ts';
 import { OWNER_BOX } from '../../features/inbox/methods.ts';
-import { takeMessages } from '../../features/inbox/ops.ts';
 import { listTasks, type TakenFile, takeWorkFile } from '../../features/tasks/ops.ts';
 import { keepVersion } from '../../features/workspace/versions.ts';
 import { sha256Hex } from '../../kit/id.ts';
-import type { FileDoor, FileDoorWorld } from './door.ts';
-import { isNoise, readShared, STILL_MS, writeView } from './shared-file.ts';
+import { type FileDoor, type FileDoorWorld, notify } from './door.ts';
+import { isNoise, listFolder, markdownUnder, readShared, STILL_MS, writeView } from './shared-file.ts';
 
 const ACTOR = 'file';
 const MOST_TASKS = 5000;
@@ -22,14 +20,15 @@ const QUEUE_FILES = ['PROACTIVE-JOBS.md', 'scheduler/PROACTIVE-JOBS.md'];
 const QUEUE_ROLE: Role = 'task-manager';
 const SHRUNK = 0.5;
 
-export function createProgressDoor({ root, workspaceId, store, config, clock, log }: FileDoorWorld): FileDoor {
+export function createProgressDoor(world: FileDoorWorld): FileDoor {
+  const { root, workspaceId, store, config, clock, log } = world;
   const workspace = dirname(root);
   const viewPath = join(root, 'TASKS.md');
   const seen = new Map<string, string>();
   let shown: string | undefined;
   let tasksChanged = true;
 
-  const notes = (): string[] => markdownIn(join(root, 'progress'), 3).map((path) => relative(workspace, path));
+  const notes = (): string[] => markdownUnder(join(root, 'progress')).map((path) => relative(workspace, path));
   const lists = (): string[] =>
     [...QUEUE_FILES, ...folders(root).map((role) => `scheduler/${role}/JOBS.md`)].filter((path) => existsSync(join(workspace, path)));
 
@@ -62,15 +61,14 @@ export function createProgressDoor({ root, workspaceId, store, config, clock, lo
       if (text === 'later') isUnfinished = true;
       if (text === undefined || text === 'later' || !hasConflictMarkers(text)) continue;
       const content = `${path} holds two versions that a merge left side by side. Until somebody chooses, its agent works without it.`;
-      const message = {
-        ...plainMessage({ type: 'request', subject: `${path} has unresolved conflict markers`, content }),
+      await notify(world, {
+        type: 'request',
+        subject: `${path} has unresolved conflict markers`,
+        content,
         box: OWNER_BOX,
-        sender: 'gateway',
-        origin: 'call',
         actor: 'file:progress',
         key: `conflict:${path}:${sha256Hex(text)}`,
-      } as const;
-      await store.call(takeMessages, { workspaceId, messages: [message] });
+      });
     }
     return isUnfinished;
   };
@@ -82,25 +80,20 @@ export function createProgressDoor({ root, workspaceId, store, config, clock, lo
   };
 
   const warn = async (path: string, seq: number, role: Role, { refused, missing }: TakenFile, isShorter: boolean) => {
-    const message = {
-      ...plainMessage({
-        type: 'notification',
-        subject: `${path}: ${[...(refused.length > 0 ? [`${refused.length} changes refused`] : []), ...(missing.length > 0 ? [`${missing.length} tasks left out`] : [])].join(', ')}`,
-        content: {
-          ...(refused.length > 0 && { refused: refused.slice(0, 50) }),
-          ...(missing.length > 0 && {
-            leftOut: missing.slice(0, 50),
-            note: `They keep their state. ${isShorter ? 'The file lost more than half of its text: ' : ''}The version before is kept: clawdbot workspace show ${path} ${seq - 1}`,
-          }),
-        },
-      }),
+    await notify(world, {
+      type: 'notification',
+      subject: `${path}: ${[...(refused.length > 0 ? [`${refused.length} changes refused`] : []), ...(missing.length > 0 ? [`${missing.length} tasks left out`] : [])].join(', ')}`,
+      content: {
+        ...(refused.length > 0 && { refused: refused.slice(0, 50) }),
+        ...(missing.length > 0 && {
+          leftOut: missing.slice(0, 50),
+          note: `They keep their state. ${isShorter ? 'The file lost more than half of its text: ' : ''}The version before is kept: clawdbot workspace show ${path} ${seq - 1}`,
+        }),
+      },
       box: rolePolicies(config())[role].box,
-      sender: 'gateway',
-      origin: 'call',
       actor: 'file:progress',
       key: `file:${path}:${seq}`,
-    } as const;
-    await store.call(takeMessages, { workspaceId, messages: [message] });
+    });
   };
 
   /** An edit of the view is a proposal to those who split work. */
@@ -113,15 +106,14 @@ export function createProgressDoor({ root, workspaceId, store, config, clock, lo
     const wishes = readWork(read.text, 'main').filter((wish) => differs(wish, now.get(`${wish.project}\n${wish.name}`)));
     if (wishes.length > 0) {
       const content = { proposals: wishes.map(({ project, name, title, said, owner }) => ({ project, name, title, status: said, owner })).slice(0, 100) };
-      const message = {
-        ...plainMessage({ type: 'request', subject: `A proposal: ${wishes.length} changes in scheduler/TASKS.md`, content }),
+      await notify(world, {
+        type: 'request',
+        subject: `A proposal: ${wishes.length} changes in scheduler/TASKS.md`,
+        content,
         box: 'coordinator',
-        sender: 'gateway',
-        origin: 'call',
         actor: 'file:progress',
         key: `proposal:${sha256Hex(read.text)}:${kept.seq}`,
-      } as const;
-      await store.call(takeMessages, { workspaceId, messages: [message] });
+      });
     }
     tasksChanged = true;
   };
@@ -191,21 +183,5 @@ function countTasks(workspace: string, paths: readonly string[]): number {
 }
 
 function folders(path: string): string[] {
-  try {
-    return readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() && !isNoise(entry.name) ? [entry.name] : []));
-  } catch {
-    return [];
-  }
-}
-
-function markdownIn(path: string, depth: number): string[] {
-  try {
-    return readdirSync(path, { withFileTypes: true }).flatMap((entry) => {
-      if (isNoise(entry.name)) return [];
-      if (entry.isDirectory()) return depth > 1 ? markdownIn(join(path, entry.name), depth - 1) : [];
-      return entry.name.endsWith('.md') ? [join(path, entry.name)] : [];
-    });
-  } catch {
-    return [];
-  }
+  return listFolder(path).flatMap(({ name, isFolder }) => (isFolder && !isNoise(name) ? [name] : []));
 }

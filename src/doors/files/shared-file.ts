@@ -8,7 +8,9 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   unlinkSync,
@@ -16,7 +18,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errorCode } from '../../kit/fault.ts';
-import { newSecret } from '../../kit/id.ts';
+import { newSecret, sha256Hex } from '../../kit/id.ts';
 
 const MAX_BYTES = 1_048_576;
 /** A file that is being written is left alone until it has been still for this long. */
@@ -55,9 +57,35 @@ export function readShared(path: string): ReadFile {
   }
 }
 
+/** A folder on the way leads elsewhere: what was to be done there is not done. */
+export class LeadsElsewhere extends Error {}
+
+/** Makes the folder of a path. @throws LeadsElsewhere when a link stands on the way, as an agent may put one there */
+function realFolderOf(path: string): string {
+  const folder = dirname(path);
+  let known = folder;
+  while (!existsSync(known)) known = dirname(known);
+  const real = realpathSync(known);
+  if (real !== known) throw new LeadsElsewhere(`${known} is a link to ${real}: nothing is written there`);
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+const LONGEST_NAME = 240;
+
+/** A name that a file system takes: long ones lose their middle, never their end. */
+function fitting(path: string): string {
+  const name = basename(path);
+  if (Buffer.byteLength(name) <= LONGEST_NAME) return path;
+  const [head, tail] = [[...name], [...name]].map((letters, i) => (i === 0 ? letters.slice(0, 50) : letters.slice(-30)).join(''));
+  return join(dirname(path), `${head}~${sha256Hex(name).slice(0, 12)}~${tail}`);
+}
+
 /** Moves a file onto a name that is free; a name that is taken is given a number. Answers the new path, or undefined when the file is gone. */
-export function moveAside(from: string, to: string): string | undefined {
-  mkdirSync(dirname(to), { recursive: true });
+export function moveAside(from: string, wanted: string): string | undefined {
+  const to = fitting(wanted);
+  realFolderOf(to);
+  realFolderOf(from);
   for (let n = 1; ; n++) {
     const target = n === 1 ? to : `${to}.${n}`;
     try {
@@ -78,8 +106,7 @@ export function moveAside(from: string, to: string): string | undefined {
 
 /** Readers see the old text or the new one. The store is the truth: nothing waits for the disk. */
 export function writeView(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const draft = join(dirname(path), `.${basename(path)}.${newSecret(4)}.new`);
+  const draft = join(realFolderOf(path), `.${newSecret(8)}.new`);
   try {
     writeFileSync(draft, text, { flag: 'wx' });
     renameSync(draft, path);
@@ -90,10 +117,33 @@ export function writeView(path: string, text: string): void {
 }
 
 /** Puts a file that nobody can read where its reason stands beside it. */
-export function quarantine(path: string, to: string, reason: string): string | undefined {
-  mkdirSync(dirname(to), { recursive: true });
-  writeFileSync(`${to}.reason.txt`, `${reason}\n`);
+export function quarantine(path: string, wanted: string, reason: string): string | undefined {
+  const to = fitting(wanted);
+  writeView(`${to}.reason.txt`, `${reason}\n`);
   return moveAside(path, to);
+}
+
+/** What is in a folder; one that is not there is empty. */
+export function listFolder(path: string): { readonly name: string; readonly isFolder: boolean }[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).map((entry) => ({ name: entry.name, isFolder: entry.isDirectory() }));
+  } catch {
+    return [];
+  }
+}
+
+/** Names of the files in a folder that are somebody's, not noise. */
+export function filesIn(path: string): string[] {
+  return listFolder(path).flatMap(({ name, isFolder }) => (isFolder || isNoise(name) ? [] : [name]));
+}
+
+/** Markdown files under a folder. */
+export function markdownUnder(path: string, depth = 4): string[] {
+  return listFolder(path).flatMap(({ name, isFolder }) => {
+    if (isNoise(name)) return [];
+    if (isFolder) return depth > 1 ? markdownUnder(join(path, name), depth - 1) : [];
+    return name.endsWith('.md') ? [join(path, name)] : [];
+  });
 }
 
 /** Names that belong to editors, to drafts, and to people who explain the folder. */

@@ -1,15 +1,14 @@
 // scheduler/spawn-queue: requests become spawns, and their answers are written where those who asked look for them. No model is involved.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { plainMessage } from '../../domain/inbox.ts';
 import { type FileRequest, fileNameOf, readRequest, responseStatus } from '../../domain/spawn-file.ts';
 import { canonicalAgent } from '../../domain/team.ts';
-import { takeMessages } from '../../features/inbox/ops.ts';
 import { type FiledSpawn, filedRequest, filedSpawn, modelProblem, requestByFile } from '../../features/spawns/by-file.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
-import type { FileDoor, FileDoorWorld } from './door.ts';
-import { isNoise, moveAside, quarantine, readShared, STILL_MS, writeView } from './shared-file.ts';
+import { parseJson } from '../../kit/json.ts';
+import { type FileDoor, type FileDoorWorld, notify } from './door.ts';
+import { filesIn, isNoise, moveAside, quarantine, readShared, STILL_MS, writeView } from './shared-file.ts';
 
 const IS_REQUEST = /\.json$/i;
 /** What has lain there for longer is history: nobody waits for it any more. */
@@ -26,7 +25,8 @@ interface Tracked {
   said: string;
 }
 
-export function createSpawnDoor({ root, workspaceId, store, config, clock, log }: FileDoorWorld): FileDoor {
+export function createSpawnDoor(world: FileDoorWorld): FileDoor {
+  const { root, workspaceId, store, config, clock, log } = world;
   const folder = join(root, 'spawn-queue');
   const at = (...parts: readonly string[]) => join(folder, ...parts);
   /** Requests under way, by the name of their file in processing/. */
@@ -55,16 +55,15 @@ export function createSpawnDoor({ root, workspaceId, store, config, clock, log }
   const tellRequester = async ({ requestId, requestedBy }: FileRequest, status: string, content: Readonly<Record<string, unknown>>, about: string) => {
     if (requestedBy === null) return;
     const box = canonicalAgent(config(), requestedBy);
-    const message = {
-      ...plainMessage({ type: 'response', subject: `Spawn request ${requestId}: ${status}`.slice(0, 300), content: { requestId, status, ...content } }),
+    await notify(world, {
+      type: 'response',
+      subject: `Spawn request ${requestId}: ${status}`.slice(0, 300),
+      content: { requestId, status, ...content },
       box,
-      sender: 'gateway',
-      origin: 'call',
       actor: 'file:spawn-queue',
       key: `spawn:${about}:${requestId}:${status}`,
       expiresInMs: RESPONSE_KEPT_MS,
-    } as const;
-    await store.call(takeMessages, { workspaceId, messages: [message] });
+    });
   };
 
   /** Writes the answer when it says something new; a request that is over leaves processing/. */
@@ -167,8 +166,8 @@ export function createSpawnDoor({ root, workspaceId, store, config, clock, log }
     deep: true,
     round: async (names) => {
       let isUnfinished = false;
-      const asked = names === 'all' ? list(at('requests')) : names.flatMap((name) => (name.startsWith('requests/') ? [name.slice('requests/'.length)] : []));
-      const waiting = new Set(names === 'all' ? list(at('processing')) : again);
+      const asked = names === 'all' ? filesIn(at('requests')) : names.flatMap((name) => (name.startsWith('requests/') ? [name.slice('requests/'.length)] : []));
+      const waiting = new Set(names === 'all' ? filesIn(at('processing')) : again);
       again.clear();
       for (const name of asked.filter((one) => IS_REQUEST.test(one) && !isNoise(one))) {
         const claimed = claim(name);
@@ -184,7 +183,7 @@ export function createSpawnDoor({ root, workspaceId, store, config, clock, log }
           await answer(entry, await store.call(filedSpawn, { workspaceId, id: entry.spawnId }));
       return isUnfinished || again.size > 0;
     },
-    observe: () => ({ requests: list(at('requests')).filter((name) => IS_REQUEST.test(name)).length, leftInProcessing: list(at('processing')).length }),
+    observe: () => ({ requests: filesIn(at('requests')).filter((name) => IS_REQUEST.test(name)).length, leftInProcessing: filesIn(at('processing')).length }),
     concerns: (body, stream) => {
       if (body.kind !== 'run.started' && body.kind !== 'run.ended' && body.kind !== 'spawn.decided') return false;
       if (tracked.size === 0) return false;
@@ -197,7 +196,7 @@ export function createSpawnDoor({ root, workspaceId, store, config, clock, log }
 
 function parse(text: string, name: string) {
   try {
-    return readRequest(JSON.parse(text.replace(/^\uFEFF/, '')), name);
+    return readRequest(parseJson(text), name);
   } catch (error) {
     return { ok: false as const, reason: messageOf(error) };
   }
@@ -205,17 +204,9 @@ function parse(text: string, name: string) {
 
 function isJson(text: string): boolean {
   try {
-    JSON.parse(text.replace(/^\uFEFF/, ''));
+    parseJson(text);
     return true;
   } catch {
     return false;
-  }
-}
-
-function list(path: string): string[] {
-  try {
-    return readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() || isNoise(entry.name) ? [] : [entry.name]));
-  } catch {
-    return [];
   }
 }

@@ -7,9 +7,8 @@ import { agentIdOf, canonicalSessionKey } from '../../domain/session.ts';
 import { type EntryBody, NO_USAGE, type ToolCall } from '../../domain/transcript.ts';
 import type { ImportedSession } from '../../features/sessions/import.ts';
 import { errorCode, messageOf } from '../../kit/fault.ts';
+import { isObject, type Json } from '../../kit/json.ts';
 
-type Json = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Json => value !== null && typeof value === 'object' && !Array.isArray(value);
 const text = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
 const number = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
 

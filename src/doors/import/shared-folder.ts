@@ -1,6 +1,5 @@
 // A team's workspace of another place, read and never changed: its mail, its tasks, its notes, its heartbeats.
 
-import { readdirSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import type { Config } from '../../domain/config.ts';
 import { readHeartbeat, type WrittenHeartbeat } from '../../domain/heartbeat-file.ts';
@@ -9,9 +8,10 @@ import { readRequest } from '../../domain/spawn-file.ts';
 import { readWork, type WrittenTask } from '../../domain/work-file.ts';
 import type { NewMessage } from '../../features/inbox/ops.ts';
 import { messageOf } from '../../kit/fault.ts';
+import { parseJson } from '../../kit/json.ts';
 import { placed } from '../files/inbox-door.ts';
 import { schedulerRoot } from '../files/scheduler-root.ts';
-import { isNoise, readShared } from '../files/shared-file.ts';
+import { isNoise, listFolder, markdownUnder, readShared } from '../files/shared-file.ts';
 import type { Problem } from './original.ts';
 
 const IS_MEMO = /\.(md|markdown|txt)$/i;
@@ -39,7 +39,7 @@ export function readSharedFolder(workspace: string, config: Config): SharedFolde
     const file = read(path);
     if (!file) return undefined;
     try {
-      return JSON.parse(file.text.replace(/^\uFEFF/, ''));
+      return parseJson(file.text);
     } catch (error) {
       unreadable.push({ path: relative(workspace, path), problem: messageOf(error) });
       return undefined;
@@ -47,10 +47,10 @@ export function readSharedFolder(workspace: string, config: Config): SharedFolde
   };
 
   const messages: NewMessage[] = [];
-  for (const { name: box, isFolder } of list(join(root, 'inboxes'))) {
+  for (const { name: box, isFolder } of listFolder(join(root, 'inboxes'))) {
     if (!isFolder || isNoise(box)) continue;
     for (const [folder, isSettled] of [[join(root, 'inboxes', box), false] as const, [join(root, 'inboxes', box, 'archive'), true] as const]) {
-      for (const { name, isFolder: isInner } of list(folder)) {
+      for (const { name, isFolder: isInner } of listFolder(folder)) {
         if (isInner || isNoise(name)) continue;
         const path = join(folder, name);
         const file = IS_MEMO.test(name) ? read(path) : undefined;
@@ -63,16 +63,16 @@ export function readSharedFolder(workspace: string, config: Config): SharedFolde
   const lists = [
     'PROACTIVE-JOBS.md',
     'scheduler/PROACTIVE-JOBS.md',
-    ...list(root).flatMap(({ name, isFolder }) => (isFolder ? [`scheduler/${name}/JOBS.md`] : [])),
+    ...listFolder(root).flatMap(({ name, isFolder }) => (isFolder ? [`scheduler/${name}/JOBS.md`] : [])),
   ].flatMap((path) => {
     const file = read(join(workspace, path));
     return file ? [{ path, text: file.text, tasks: readWork(file.text, 'main') }] : [];
   });
-  const notes = markdown(join(root, 'progress')).flatMap((path) => {
+  const notes = markdownUnder(join(root, 'progress')).flatMap((path) => {
     const file = read(path);
     return file ? [{ path: relative(workspace, path), text: file.text }] : [];
   });
-  const heartbeats = list(join(root, 'heartbeats')).flatMap(({ name, isFolder }) => {
+  const heartbeats = listFolder(join(root, 'heartbeats')).flatMap(({ name, isFolder }) => {
     if (isFolder || !name.endsWith('.json')) return [];
     const file = read(join(root, 'heartbeats', name));
     const beat = readHeartbeat(json(join(root, 'heartbeats', name)), name);
@@ -81,13 +81,13 @@ export function readSharedFolder(workspace: string, config: Config): SharedFolde
 
   const queue = join(root, 'spawn-queue');
   const requestsIn = (folder: string) =>
-    list(join(queue, folder)).flatMap(({ name, isFolder }) => {
+    listFolder(join(queue, folder)).flatMap(({ name, isFolder }) => {
       if (isFolder || !name.endsWith('.json') || isNoise(name)) return [];
       const found = readRequest(json(join(queue, folder, name)), name);
       return [found.ok ? found.request.requestId : name.replace(/\.json$/, '')];
     });
   const asked = new Set([...requestsIn('requests'), ...requestsIn('processing'), ...requestsIn('archive')]);
-  const answered = list(join(queue, 'responses')).flatMap(({ name, isFolder }) => (isFolder || !name.endsWith('.json') ? [] : [basename(name, '.json')]));
+  const answered = listFolder(join(queue, 'responses')).flatMap(({ name, isFolder }) => (isFolder || !name.endsWith('.json') ? [] : [basename(name, '.json')]));
   const isAnswered = new Set(answered);
   return {
     messages,
@@ -98,18 +98,4 @@ export function readSharedFolder(workspace: string, config: Config): SharedFolde
     orphanResponses: answered.filter((id) => !asked.has(id)),
     unreadable,
   };
-}
-
-function list(path: string): { readonly name: string; readonly isFolder: boolean }[] {
-  try {
-    return readdirSync(path, { withFileTypes: true }).map((entry) => ({ name: entry.name, isFolder: entry.isDirectory() }));
-  } catch {
-    return [];
-  }
-}
-
-function markdown(path: string): string[] {
-  return list(path).flatMap(({ name, isFolder }) =>
-    isNoise(name) ? [] : isFolder ? markdown(join(path, name)) : name.endsWith('.md') ? [join(path, name)] : [],
-  );
 }

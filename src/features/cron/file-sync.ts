@@ -1,6 +1,7 @@
 // cron/jobs.json is a view of the jobs and a door for hand edits. What an edit means, and what the next text of the file is.
 
 import { isDeepStrictEqual } from 'node:util';
+import { parseJson } from '../../kit/json.ts';
 import { jobEntry } from './methods.ts';
 import type { JobView } from './rows.ts';
 
@@ -12,7 +13,7 @@ type Entry = Readonly<Record<string, unknown>>;
 
 /** Jobs that were written without an id are given one. @throws SyntaxError, or Error when it is JSON but no list of jobs */
 export function parseJobsFile(text: string, newId: () => string): JobsFile {
-  const parsed: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
+  const parsed: unknown = parseJson(text);
   if (parsed === null || typeof parsed !== 'object' || !('jobs' in parsed) || !Array.isArray(parsed.jobs)) throw new Error('it holds no list "jobs"');
   const file = parsed as JobsFile; // checked above
   return { ...file, jobs: file.jobs.map((entry) => (isEntry(entry) && idOf(entry) === undefined ? { id: newId(), ...entry } : entry)) };

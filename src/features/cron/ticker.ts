@@ -1,23 +1,13 @@
 // The room's loop: decides slots when they are due. Its clock is a timer; what is due is told by the store.
 
-import type { Config } from '../../domain/config.ts';
 import type { Phases } from '../../domain/phase.ts';
-import type { Clock } from '../../kit/clock.ts';
-import type { Log } from '../../kit/log.ts';
 import { type Loop, startLoop } from '../../kit/loop.ts';
-import type { Store } from '../../ports/store.ts';
+import type { LoopWorld } from '../../ports/loop-world.ts';
 import { cronHome } from './methods.ts';
 import { settleCron, tickCron } from './ops.ts';
 
-interface TickerOptions {
-  readonly workspaceId: string;
-  readonly store: Store;
-  readonly config: () => Config;
-  readonly clock: Clock;
-  readonly log: Log;
+interface TickerOptions extends LoopWorld {
   readonly phases: () => Phases;
-  /** Whether this node is the one that does it now. */
-  readonly isMine: () => boolean;
 }
 
 /** A clock that was set, or a machine that slept, is noticed within this time. */

@@ -1,23 +1,13 @@
 // The room's loop: at each agent's interval it asks, in code, whether the agent's heart has a reason to beat.
 
-import type { Config } from '../../domain/config.ts';
 import { asksForSomething, type HeartbeatPlan, heartbeatPlans, isActive } from '../../domain/heartbeat.ts';
-import type { Clock } from '../../kit/clock.ts';
 import { localZone, timeOfDay } from '../../kit/cron-time.ts';
 import { newUuid, sha256Hex } from '../../kit/id.ts';
-import type { Log } from '../../kit/log.ts';
 import { type Loop, startLoop } from '../../kit/loop.ts';
-import type { Store } from '../../ports/store.ts';
+import type { LoopWorld } from '../../ports/loop-world.ts';
 import { beatHeart } from './ops.ts';
 
-interface PacemakerOptions {
-  readonly workspaceId: string;
-  readonly store: Store;
-  readonly config: () => Config;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Whether this node is the one that does it now. */
-  readonly isMine: () => boolean;
+interface PacemakerOptions extends LoopWorld {
   /** HEARTBEAT.md of an agent, or undefined when there is none. */
   readonly readFile: (agentId: string) => Promise<string | undefined>;
 }

@@ -2,7 +2,18 @@
 
 import { sql } from 'kysely';
 import { fault } from '../../domain/fault-codes.ts';
-import { digestOf, foldKeyOf, instantOf, isClockOff, type MessageState, type MessageView, rankOf, type WrittenMessage } from '../../domain/inbox.ts';
+import {
+  digestOf,
+  foldKeyOf,
+  instantOf,
+  isClockOff,
+  type MessagePriority,
+  type MessageState,
+  type MessageView,
+  plainMessage,
+  rankOf,
+  type WrittenMessage,
+} from '../../domain/inbox.ts';
 import { type OpSteps, pick, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { MessageTable } from '../../ports/tables-team.ts';
 import { appendMessageEvent, viewMessage } from './mail.ts';
@@ -23,6 +34,19 @@ export interface NewMessage extends WrittenMessage {
   readonly expiresInMs?: number;
   /** It was read and put away where it comes from. */
   readonly isSettled?: boolean;
+}
+
+/** A message of the gateway itself, once for its key. */
+export function noticeOf({ box, actor, key, ackByMs, expiresInMs, thread, ...said }: Notice): NewMessage {
+  const message = plainMessage(said);
+  const more = { ...(ackByMs !== undefined && { ackByMs }), ...(expiresInMs !== undefined && { expiresInMs }), ...(thread !== undefined && { thread }) };
+  return { ...message, ...more, box, actor, key, sender: 'gateway', origin: 'call' };
+}
+
+interface Notice extends Pick<NewMessage, 'box' | 'actor' | 'type' | 'subject' | 'content' | 'ackByMs' | 'expiresInMs'> {
+  readonly key: string;
+  readonly priority?: MessagePriority;
+  readonly thread?: string;
 }
 
 export type Fate = 'new' | 'duplicate' | 'amendment' | 'folded';

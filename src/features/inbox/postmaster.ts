@@ -1,22 +1,12 @@
 // The room's loop: goes the rounds when mail comes, when something is due, and once a minute whatever happened.
 
-import type { Config } from '../../domain/config.ts';
-import type { Clock } from '../../kit/clock.ts';
-import type { Log } from '../../kit/log.ts';
 import { type Loop, startLoop } from '../../kit/loop.ts';
-import type { Store } from '../../ports/store.ts';
+import type { LoopWorld } from '../../ports/loop-world.ts';
 import { putSetting } from '../settings/ops.ts';
 import { boxesOf } from './methods.ts';
 import { goRounds, type Unheard } from './rounds.ts';
 
-interface PostmasterOptions {
-  readonly workspaceId: string;
-  readonly store: Store;
-  readonly config: () => Config;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Whether this node is the one that does it now. */
-  readonly isMine: () => boolean;
+interface PostmasterOptions extends LoopWorld {
   /** Looks for a job that plays the role of a box without an agent, and starts it. */
   readonly startJobFor: (unheard: Unheard) => Promise<void>;
 }

@@ -1,7 +1,7 @@
 // The postmaster's rounds: wakes those who have mail, says which boxes nobody reads, follows requests that nobody answers.
 
 import { sql } from 'kysely';
-import { plainMessage, URGENT, wakeAfterMs } from '../../domain/inbox.ts';
+import { URGENT, wakeAfterMs } from '../../domain/inbox.ts';
 import { PRIORITY } from '../../domain/lane.ts';
 import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { MessageTable } from '../../ports/tables-team.ts';
@@ -9,7 +9,7 @@ import { enqueueRun, hasRoom } from '../runs/enqueue.ts';
 import { openRunsOfSession } from '../runs/rows.ts';
 import { readSetting } from '../settings/ops.ts';
 import { appendMessageEvent, type Boxes } from './mail.ts';
-import { takeMessage } from './ops.ts';
+import { noticeOf, takeMessage } from './ops.ts';
 
 const waiting = statement<{ workspaceId: string }>()((db, p) =>
   db
@@ -164,12 +164,14 @@ function* wake(tx: Tx, { urgent, key, box, ...place }: Wake): OpSteps<void> {
 function* reportUnread(tx: Tx, boxes: Boxes, workspaceId: string, box: string, n: number): OpSteps<void> {
   yield* tx.run(markReported, { workspaceId, box, now: tx.now });
   const known = Object.values(boxes.agents).filter((name) => name !== boxes.owner);
-  yield* takeMessage(tx, workspaceId, {
-    ...plainNotice(`Nobody reads the inbox "${box}": ${n} ${n === 1 ? 'message waits' : 'messages wait'}`),
+  const about = noticeOf({
+    ...BY_POSTMASTER,
+    subject: `Nobody reads the inbox "${box}": ${n} ${n === 1 ? 'message waits' : 'messages wait'}`,
     content: `No agent and no job is called "${box}". Boxes that are read: ${known.join(', ') || 'none'}. Give it an agent, an alias in roles.json5, or send the mail elsewhere.`,
     box: boxes.owner,
     key: `unread:${box}:${new Date(tx.now).toISOString().slice(0, 13)}`,
   });
+  yield* takeMessage(tx, workspaceId, about);
 }
 
 function* escalate(tx: Tx, boxes: Boxes, late: MessageTable): OpSteps<void> {
@@ -187,16 +189,15 @@ function* escalate(tx: Tx, boxes: Boxes, late: MessageTable): OpSteps<void> {
 
 function* notice(tx: Tx, { owner }: Boxes, about: MessageTable, to: string, subject: string): OpSteps<void> {
   const box = to === about.box ? owner : to; // who does not answer is not asked why
-  yield* takeMessage(tx, about.workspace_id, {
-    ...plainNotice(subject.slice(0, 300)),
+  const said = noticeOf({
+    ...BY_POSTMASTER,
+    subject: subject.slice(0, 300),
     content: { message: about.id, from: about.sender, to: about.box, subject: about.subject, arrivedAt: new Date(about.arrived_at).toISOString() },
     box,
     thread: about.thread,
     key: `notice:${about.id}:${about.escalations}:${subject.slice(0, 12)}`,
   });
+  yield* takeMessage(tx, about.workspace_id, said);
 }
 
-function plainNotice(subject: string) {
-  const message = plainMessage({ type: 'escalation', subject, content: '', priority: URGENT });
-  return { ...message, sender: 'gateway', origin: 'call', actor: 'postmaster' } as const;
-}
+const BY_POSTMASTER = { type: 'escalation', priority: URGENT, actor: 'postmaster' } as const;

@@ -1,9 +1,8 @@
 // Sessions of the original taken over with their transcripts: under their own ids, so that a second import adds only what is new.
 
 import type { EntryBody } from '../../domain/transcript.ts';
-import { type OpSteps, pick, statement, txOp } from '../../ports/store.ts';
-import type { SessionTable } from '../../ports/tables.ts';
-import { appendEntries, byKey, sessionById } from './ops.ts';
+import { type OpSteps, statement, txOp } from '../../ports/store.ts';
+import { appendEntries, byKey, insertSessionRow, sessionById } from './ops.ts';
 
 export interface ImportedSession {
   readonly id: string;
@@ -20,35 +19,6 @@ export interface ImportedSession {
   readonly entries: readonly EntryBody[];
 }
 
-const insertSession = statement<SessionTable>()((db, p) =>
-  db
-    .insertInto('session')
-    .values(
-      pick(
-        p,
-        ...([
-          'id',
-          'workspace_id',
-          'key',
-          'agent_id',
-          'label',
-          'model_override',
-          'last_seq',
-          'input_tokens',
-          'output_tokens',
-          'context_tokens',
-          'last_model',
-          'aborted_last_run',
-          'created_at',
-          'updated_at',
-          'settings',
-          'spawned_by',
-          'context_from',
-          'archived_at',
-        ] as const),
-      ),
-    ),
-);
 const importedOf = statement<{ workspaceId: string; name: string }>()((db, p) =>
   db.selectFrom('setting').select('value').where('workspace_id', '=', p.workspaceId).where('name', '=', p.name),
 );
@@ -82,7 +52,7 @@ export const importSession = txOp('sessions.import', function* (tx, { workspaceI
   }
   const holder = yield* tx.one(byKey, { workspaceId, key });
   const isLabelFree = label !== null && !(yield* tx.one(labelTaken, { workspaceId, label }));
-  yield* tx.run(insertSession, {
+  yield* tx.run(insertSessionRow, {
     id,
     workspace_id: workspaceId,
     key,

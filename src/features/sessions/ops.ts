@@ -105,7 +105,7 @@ export function* ensureSession(tx: Tx, { workspaceId, key, agentId }: SessionKey
 }
 
 const archiveRow = statement<{ id: string; now: number }>()((db, p) => db.updateTable('session').set({ archived_at: p.now }).where('id', '=', p.id));
-const insertHeir = statement<SessionTable>()((db, p) =>
+export const insertSessionRow = statement<SessionTable>()((db, p) =>
   db.insertInto('session').values({
     ...pick(
       p,
@@ -126,8 +126,8 @@ const insertHeir = statement<SessionTable>()((db, p) =>
       'settings',
       'spawned_by',
       'context_from',
+      'archived_at',
     ),
-    archived_at: null,
   }),
 );
 
@@ -159,7 +159,7 @@ export function* renewSession(tx: Tx, old: SessionTable): OpSteps<SessionTable> 
   const counters = { last_seq: 0, input_tokens: 0, output_tokens: 0, context_tokens: 0, aborted_last_run: 0, context_from: 1 };
   const session: SessionTable = { ...old, ...counters, id: tx.newId('sess'), created_at: tx.now, updated_at: tx.now };
   yield* archiveSession(tx, old);
-  yield* tx.run(insertHeir, session);
+  yield* tx.run(insertSessionRow, session);
   return session;
 }
 

@@ -112,7 +112,7 @@ export function filedRequest(config: Config, workspaceId: string, request: FileR
   const { requestId, requestedBy, label, task, role, thinking, timeoutSeconds, urgent } = request;
   const agents = agentIds(config);
   const ofRole = role === null ? undefined : agents.find((id) => roleOfAgent(config, id) === role);
-  const named = request.agentId !== undefined && agents.includes(request.agentId) ? request.agentId : undefined;
+  const named = request.agentId !== null && agents.includes(request.agentId) ? request.agentId : undefined;
   const agentId = named ?? ofRole ?? defaultAgentId(config);
   const level = (['off', 'minimal', 'low', 'medium', 'high'] as const).find((one) => one === thinking);
   const order = orderOf(
@@ -121,13 +121,13 @@ export function filedRequest(config: Config, workspaceId: string, request: FileR
       ...(request.commands && { commands: request.commands.map(({ argv, cwd }) => ({ argv: [...argv], ...(cwd !== undefined && { cwd }) })) }),
       priority: urgent ? 'urgent' : 'spawn',
       ...(role !== null && { role }),
-      ...(request.model !== undefined && { model: request.model }),
+      ...(request.model !== null && { model: request.model }),
       ...(level !== undefined && { thinking: level }),
       ...(timeoutSeconds !== undefined && { runTimeoutSeconds: timeoutSeconds }),
     },
     config,
   );
-  const likeness = sha256Hex(canonicalJson({ requestedBy, label, task, role, model: request.model ?? null, commands: request.commands ?? null })).slice(0, 32);
+  const likeness = sha256Hex(canonicalJson({ requestedBy, label, task, role, model: request.model, commands: request.commands ?? null })).slice(0, 32);
   const requester = requestedBy === null ? null : canonicalAgent(config, requestedBy);
   const claimed = Object.entries(rolePolicies(config)).find(([, { box }]) => box === requester)?.[0];
   const names = uuidOf(`${workspaceId} file ${likeness} ${requestId}`);
@@ -153,8 +153,8 @@ export function filedRequest(config: Config, workspaceId: string, request: FileR
 }
 
 /** Why a model cannot be had, with the names that can; undefined when it can. */
-export function modelProblem(config: Config, written: string | undefined): string | undefined {
-  if (written === undefined) return undefined;
+export function modelProblem(config: Config, written: string | null): string | undefined {
+  if (written === null) return undefined;
   const { provider, model } = resolveModel(written, config);
   const configured = Object.keys(config.models.providers);
   const known = config.models.providers[provider]?.models?.map(({ id }) => id);

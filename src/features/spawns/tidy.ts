@@ -1,26 +1,13 @@
 // The room's loop: sessions of sub-agents leave the lists when they have had no work for a while.
 
-import type { Config } from '../../domain/config.ts';
-import type { Clock } from '../../kit/clock.ts';
-import type { Log } from '../../kit/log.ts';
 import { type Loop, startLoop } from '../../kit/loop.ts';
-import type { Store } from '../../ports/store.ts';
+import type { LoopWorld } from '../../ports/loop-world.ts';
 import { tidySessions } from './ops.ts';
-
-interface TidyOptions {
-  readonly workspaceId: string;
-  readonly store: Store;
-  readonly config: () => Config;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Whether this node is the one that does it now. */
-  readonly isMine: () => boolean;
-}
 
 const EVERY_MS = 300_000;
 const MINUTE_MS = 60_000;
 
-export function startTidying({ workspaceId, store, config, clock, log, isMine }: TidyOptions): Loop {
+export function startTidying({ workspaceId, store, config, clock, log, isMine }: LoopWorld): Loop {
   const run = async (): Promise<number | undefined> => {
     const minutes = config().agents.defaults.subagents.archiveAfterMinutes;
     if (minutes === 0 || !isMine()) return undefined;

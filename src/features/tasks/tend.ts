@@ -1,7 +1,7 @@
 // Looking after tasks under way: whose worker is gone, silent or finished. No model is asked; what is found becomes an attempt, a park, a word to somebody.
 
 import { STALE_AFTER_MS, saysItIsOver } from '../../domain/heartbeat-file.ts';
-import { plainMessage, URGENT } from '../../domain/inbox.ts';
+import { URGENT } from '../../domain/inbox.ts';
 import { isTerminal } from '../../domain/run.ts';
 import type { SpawnOrder } from '../../domain/spawn.ts';
 import { TASK_ATTEMPTS } from '../../domain/task.ts';
@@ -9,7 +9,7 @@ import { slugOf } from '../../domain/team.ts';
 import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import type { HeartbeatTable, TaskTable } from '../../ports/tables-team.ts';
-import { takeMessage } from '../inbox/ops.ts';
+import { noticeOf, takeMessage } from '../inbox/ops.ts';
 import { stopRuns } from '../runs/end.ts';
 import { runById } from '../runs/rows.ts';
 import { requestSpawn, type SpawnRequest } from '../spawns/ops.ts';
@@ -160,26 +160,30 @@ function* watch(tx: Tx, task: TaskTable, run: RunTable): OpSteps<void> {
   const key = `nudge:${run.id}:${seen}`;
   const asked = yield* tx.one(messageByKey, { workspaceId: run.workspace_id, box, digest: `key:${key}` });
   if (!asked) {
-    yield* takeMessage(tx, run.workspace_id, {
-      ...plainMessage({
+    yield* takeMessage(
+      tx,
+      run.workspace_id,
+      noticeOf({
         type: 'request',
         subject: `What blocks you? ${task.name}`,
         content: 'You have shown no progress for 20 minutes. Say what blocks you, or go on.',
         priority: URGENT,
+        actor: 'scheduler',
+        box,
+        key,
+        expiresInMs: NUDGE_WAIT_MS,
       }),
-      ...BY_SCHEDULER,
-      box,
-      key,
-      expiresInMs: NUDGE_WAIT_MS,
-    });
+    );
   } else if (tx.now - asked.arrived_at > NUDGE_WAIT_MS) yield* stopRuns(tx, [run], 'scheduler', STALE);
 }
 
 function* park(tx: Tx, task: TaskTable, attempts: number, run: RunTable | undefined, beat: HeartbeatTable | undefined): OpSteps<void> {
   yield* updateTask(tx, task, { state: 'parked', attempts }, 'scheduler', `parked after ${attempts} attempts`);
   const outcome = run?.outcome == null ? undefined : (JSON.parse(run.outcome) as { text: string; error?: { message: string } }); // written by endRun
-  yield* takeMessage(tx, task.workspace_id, {
-    ...plainMessage({
+  yield* takeMessage(
+    tx,
+    task.workspace_id,
+    noticeOf({
       type: 'escalation',
       subject: `Parked after ${attempts} attempts: ${task.name}`,
       content: {
@@ -190,25 +194,29 @@ function* park(tx: Tx, task: TaskTable, attempts: number, run: RunTable | undefi
         lastProgress: beat?.progress ?? outcome?.text.slice(0, 2000) ?? null,
       },
       priority: URGENT,
+      actor: 'scheduler',
+      box: 'coordinator',
+      key: `parked:${task.id}:${task.updated_at}`,
+      ackByMs: 1_800_000,
     }),
-    ...BY_SCHEDULER,
-    box: 'coordinator',
-    key: `parked:${task.id}:${task.updated_at}`,
-    ackByMs: 1_800_000,
-  });
+  );
 }
 
 function* tellOrphans(tx: Tx, workspaceId: string, orphans: readonly TaskTable[]): OpSteps<void> {
   const names = orphans.map(({ name, project, title }) => ({ name, project, title }));
-  yield* takeMessage(tx, workspaceId, {
-    ...plainMessage({ type: 'notification', subject: `${orphans.length} in progress without anybody at work: ready again`, content: { tasks: names } }),
-    ...BY_SCHEDULER,
-    box: 'task-managers',
-    key: `orphans:${tx.now}`,
-  });
+  yield* takeMessage(
+    tx,
+    workspaceId,
+    noticeOf({
+      type: 'notification',
+      subject: `${orphans.length} in progress without anybody at work: ready again`,
+      content: { tasks: names },
+      actor: 'scheduler',
+      box: 'task-managers',
+      key: `orphans:${tx.now}`,
+    }),
+  );
 }
-
-const BY_SCHEDULER = { sender: 'gateway', origin: 'call', actor: 'scheduler' } as const;
 
 interface Restart extends OfWorkspace {
   readonly taskId: string;

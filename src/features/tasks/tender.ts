@@ -1,23 +1,16 @@
 // The room's loop: twice a minute, and when a sub-agent has ended, it looks after the tasks under way. It costs no model call.
 
-import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
+import { agentIds, defaultAgentId } from '../../domain/config.ts';
 import { spawnRightsOf } from '../../domain/role.ts';
 import { roleOfAgent, rolePolicies } from '../../domain/team.ts';
-import type { Clock } from '../../kit/clock.ts';
 import { uuidOf } from '../../kit/id.ts';
-import type { Log } from '../../kit/log.ts';
 import { type Loop, startLoop } from '../../kit/loop.ts';
-import type { Store } from '../../ports/store.ts';
+import type { LoopWorld } from '../../ports/loop-world.ts';
 import { orderOf } from '../spawns/methods.ts';
 import { progressOf } from '../workspace/versions.ts';
 import { type Due, restartTask, tendTasks } from './tend.ts';
 
-interface TenderOptions {
-  readonly workspaceId: string;
-  readonly store: Store;
-  readonly config: () => Config;
-  readonly clock: Clock;
-  readonly log: Log;
+interface TenderOptions extends LoopWorld {
   readonly isOn: () => boolean;
 }
 
@@ -25,7 +18,7 @@ interface TenderOptions {
 const EVERY_MS = 30_000;
 const PROGRESS_CHARS = 20_000;
 
-export function startTender({ workspaceId, store, config, clock, log, isOn }: TenderOptions): Loop {
+export function startTender({ workspaceId, store, config, clock, log, isMine, isOn }: TenderOptions): Loop {
   const restart = async ({ task, attempt, order }: Due): Promise<void> => {
     const now = config();
     const progress = await store.call(progressOf, { workspaceId, task: task.name });
@@ -62,7 +55,7 @@ export function startTender({ workspaceId, store, config, clock, log, isOn }: Te
   };
 
   const run = async (): Promise<undefined> => {
-    if (!isOn()) return;
+    if (!isMine() || !isOn()) return;
     const { due, submitted, parked, orphans } = await store.call(tendTasks, { workspaceId });
     for (const one of due) await restart(one);
     if (submitted + parked + orphans.length > 0) log.info({ submitted, parked, orphans }, 'tasks under way were looked after');

@@ -50,7 +50,7 @@ export const rolesExplain = method({
   },
 });
 
-interface Member {
+export interface Member {
   readonly role: Role | null;
   readonly agent: string | null;
   readonly model: string;

@@ -1,6 +1,9 @@
 // clawdbot inbox: the agents' mail by hand.
 
 import type { Command } from 'commander';
+import type { MessageView } from '../../../domain/inbox.ts';
+import type { Decision } from '../../../features/inbox/decisions.ts';
+import type { BoxCount } from '../../../features/inbox/ops.ts';
 import { age, table } from '../text.ts';
 import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
 
@@ -13,40 +16,12 @@ interface SendFlags extends Flags {
   readonly ackBy?: string;
   readonly key?: string;
 }
-interface Message {
-  readonly id: string;
-  readonly box: string;
-  readonly from: string;
-  readonly type: string;
-  readonly subject: string;
-  readonly content: unknown;
-  readonly priority: number;
-  readonly state: string;
-  readonly arrivedAt: number;
-  readonly claimedAt: string | null;
-  readonly clockOff: boolean;
-  readonly count: number;
-  readonly ackBy: number | null;
-  readonly amends: string | null;
-}
-interface Decision {
-  readonly what: string;
-  readonly from: string;
-  readonly since: number;
-  readonly count: number;
-  readonly answer: string;
-}
-interface BoxCount {
-  readonly box: string;
-  readonly counts: Readonly<Record<string, number>>;
-  readonly oldestQueuedAt: number | null;
-}
 
 export function addInboxVerbs(program: Command, { world, withGateway, print }: VerbContext): void {
   const inbox = program.command('inbox').description("The agents' mail: send, list, read, settle");
   const verb = (usage: string, about: string) => withConnectFlags(inbox.command(usage).description(about).option('--json', 'as JSON'));
   const call = <T>(flags: Flags, method: string, params: unknown) => withGateway(flags, (client) => client.call(method, params)) as Promise<T>; // the shapes of inbox/methods
-  const list = (messages: readonly Message[]) => {
+  const list = (messages: readonly MessageView[]) => {
     const rows = messages.map(({ id, priority, state, arrivedAt, from, subject, count }) => [
       id,
       `P${priority}`,
@@ -57,7 +32,7 @@ export function addInboxVerbs(program: Command, { world, withGateway, print }: V
     ]);
     world.out(rows.length > 0 ? table(['id', '', 'state', 'came', 'from', 'subject'], rows) : 'No messages.\n');
   };
-  const show = ({ id, box, from, type, priority, state, arrivedAt, claimedAt, clockOff, ackBy, amends, subject, content }: Message) => {
+  const show = ({ id, box, from, type, priority, state, arrivedAt, claimedAt, clockOff, ackBy, amends, subject, content }: MessageView) => {
     const lines = [
       `${id}: ${subject}`,
       `from ${from} to ${box}, ${type}, P${priority}, ${state}, came ${new Date(arrivedAt).toISOString()}${claimedAt === null ? '' : ` (it says ${claimedAt}${clockOff ? ', which is off' : ''})`}`,
@@ -112,29 +87,29 @@ export function addInboxVerbs(program: Command, { world, withGateway, print }: V
     .option('--limit <n>', 'how many', '50')
     .action(async (box: string | undefined, { all, limit, ...flags }: Flags & { all?: boolean; limit: string }) => {
       const params = { ...(box !== undefined && { box }), ...(all && { all }), ...(box !== undefined && { limit: Number(limit) }) };
-      const found = await call<{ messages?: Message[]; boxes?: BoxCount[] }>(flags, 'inbox.list', params);
+      const found = await call<{ messages?: MessageView[]; boxes?: BoxCount[] }>(flags, 'inbox.list', params);
       if (flags.json) return print(found);
       if (found.messages) return list(found.messages);
       const rows = (found.boxes ?? []).map(({ box: name, counts, oldestQueuedAt }) => [
         name,
-        String(counts['queued'] ?? 0),
+        String(counts.queued ?? 0),
         String(Object.values(counts).reduce((sum, n) => sum + n, 0)),
         oldestQueuedAt === null ? '' : age(world.now() - oldestQueuedAt),
       ]);
       world.out(rows.length > 0 ? table(['box', 'waiting', 'all', 'oldest'], rows) : 'No messages.\n');
     });
   verb('read <id>', 'One message whole').action(async (id: string, flags: Flags) => {
-    const { message } = await call<{ message: Message }>(flags, 'inbox.read', { id });
+    const { message } = await call<{ message: MessageView }>(flags, 'inbox.read', { id });
     if (flags.json) print(message);
     else show(message);
   });
   verb('ack <id>', 'Settle a message: it is told to nobody any more').action(async (id: string, flags: Flags) => {
-    const { message } = await call<{ message: Message }>(flags, 'inbox.ack', { id });
+    const { message } = await call<{ message: MessageView }>(flags, 'inbox.ack', { id });
     if (flags.json) print(message);
     else world.out(`${message.id} is settled.\n`);
   });
   verb('thread <id>', 'A message with all answers, oldest first').action(async (id: string, flags: Flags) => {
-    const { messages } = await call<{ messages: Message[] }>(flags, 'inbox.thread', { id });
+    const { messages } = await call<{ messages: MessageView[] }>(flags, 'inbox.thread', { id });
     if (flags.json) print({ messages });
     else list(messages);
   });

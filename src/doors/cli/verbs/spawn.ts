@@ -1,6 +1,7 @@
 // clawdbot spawn: sub-agents by hand.
 
 import type { Command } from 'commander';
+import type { SpawnView } from '../../../features/spawns/rows.ts';
 import { age, table } from '../text.ts';
 import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
 
@@ -20,19 +21,6 @@ interface RequestFlags extends Flags {
   readonly cleanup?: string;
   readonly wait?: boolean;
 }
-interface Spawn {
-  readonly id: string;
-  readonly status: string;
-  readonly error: string | null;
-  readonly rule: string | null;
-  readonly label: string | null;
-  readonly agentId: string;
-  readonly task: string;
-  readonly childSessionKey: string;
-  readonly requestedAt: number;
-  readonly runState: string | null;
-  readonly result: { readonly text: string; readonly error: string | null } | null;
-}
 
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
@@ -40,8 +28,8 @@ export function addSpawnVerbs(program: Command, { world, withGateway, print }: V
   const spawn = program.command('spawn').description('Sub-agents: start, look at, wait for, stop');
   const verb = (usage: string, about: string) => withConnectFlags(spawn.command(usage).description(about).option('--json', 'as JSON'));
   const call = async (flags: Flags, method: string, params: unknown, timeoutMs?: number) =>
-    withGateway(flags, (client) => client.call(method, params, timeoutMs === undefined ? undefined : { timeoutMs })) as Promise<{ spawn: Spawn }>; // the shape of spawns/methods
-  const show = ({ id, status, rule, error, agentId, label, childSessionKey, task, result }: Spawn) => {
+    withGateway(flags, (client) => client.call(method, params, timeoutMs === undefined ? undefined : { timeoutMs })) as Promise<{ spawn: SpawnView }>; // the shape of spawns/methods
+  const show = ({ id, status, rule, error, agentId, label, childSessionKey, task, result }: SpawnView) => {
     const lines = [
       `${id}: ${status}${rule === null ? '' : ` (${rule}: ${error ?? ''})`}`,
       `agent ${agentId}${label === null ? '' : `, "${label}"`}, session ${childSessionKey}`,
@@ -51,7 +39,7 @@ export function addSpawnVerbs(program: Command, { world, withGateway, print }: V
     world.out(`${lines.join('\n')}\n`);
   };
   /** Exit code 1 for a spawn that did not do its work. */
-  const settle = ({ spawn: found }: { spawn: Spawn }, flags: Flags) => {
+  const settle = ({ spawn: found }: { spawn: SpawnView }, flags: Flags) => {
     if (flags.json) print(found);
     else show(found);
     if (
@@ -101,7 +89,7 @@ export function addSpawnVerbs(program: Command, { world, withGateway, print }: V
     .option('--limit <n>', 'how many', '50')
     .action(async (flags: Flags & { limit: string }) => {
       const limit = numberOf('--limit', flags.limit);
-      const { spawns } = (await withGateway(flags, (client) => client.call('spawns.list', { limit }))) as { spawns: readonly Spawn[] }; // the shape of spawns/methods
+      const { spawns } = (await withGateway(flags, (client) => client.call('spawns.list', { limit }))) as { spawns: readonly SpawnView[] }; // the shape of spawns/methods
       if (flags.json) return print({ spawns });
       const rows = spawns.map(({ id, status, rule, requestedAt, agentId, label, task }) => [
         id,
@@ -119,7 +107,7 @@ export function addSpawnVerbs(program: Command, { world, withGateway, print }: V
     else show(found);
   });
   verb('cancel <id>', 'Take a request back, or stop the sub-agent').action(async (id: string, flags: Flags) => {
-    const { spawn: found, cancelled } = (await call(flags, 'spawns.cancel', { id })) as { spawn: Spawn; cancelled: boolean }; // the shape of spawns/methods
+    const { spawn: found, cancelled } = (await call(flags, 'spawns.cancel', { id })) as { spawn: SpawnView; cancelled: boolean }; // the shape of spawns/methods
     if (flags.json) print({ spawn: found, cancelled });
     else world.out(cancelled ? `${found.id} is stopped.\n` : `${found.id} was over already: ${found.runState ?? found.status}.\n`);
   });

@@ -1,36 +1,22 @@
 // clawdbot task: the tasks of the team by hand.
 
 import type { Command } from 'commander';
+import type { TaskView } from '../../../features/tasks/ops.ts';
 import { age, table } from '../text.ts';
 import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
 
 type Flags = ConnectFlags & { readonly json?: boolean };
-interface Task {
-  readonly id: string;
-  readonly project: string;
-  readonly name: string;
-  readonly title: string;
-  readonly owner: string | null;
-  readonly state: string;
-  readonly said: string | null;
-  readonly original: string;
-  readonly source: string;
-  readonly attempts: number;
-  readonly runId: string | null;
-  readonly updatedAt: number;
-  readonly blocked: { readonly owner: string; readonly action: string; readonly recheckAt: number } | null;
-}
 
 export function addTaskVerbs(program: Command, { world, withGateway, print }: VerbContext): void {
   const task = program.command('task').description('The tasks of the team: list, show, add, move');
   const verb = (usage: string, about: string) => withConnectFlags(task.command(usage).description(about).option('--json', 'as JSON'));
   const call = <T>(flags: Flags, method: string, params: unknown) => withGateway(flags, (client) => client.call(method, params)) as Promise<T>; // the shapes of tasks/methods
-  const line = ({ name, project, state }: Task) => `${name} (${project}) is ${state}.\n`;
+  const line = ({ name, project, state }: TaskView) => `${name} (${project}) is ${state}.\n`;
 
   verb('list', 'The open tasks by project')
     .option('--all', 'also those that are closed')
     .action(async ({ all, ...flags }: Flags & { all?: boolean }) => {
-      const { tasks } = await call<{ tasks: Task[] }>(flags, 'tasks.list', all ? { all } : {});
+      const { tasks } = await call<{ tasks: TaskView[] }>(flags, 'tasks.list', all ? { all } : {});
       if (flags.json) return print({ tasks });
       const rows = tasks.map(({ project, name, state, owner, attempts, updatedAt, title }) => [
         project,
@@ -46,7 +32,7 @@ export function addTaskVerbs(program: Command, { world, withGateway, print }: Ve
   verb('show <name>', 'One task with its text and its latest progress note')
     .option('--project <name>', 'where several projects have one of this name')
     .action(async (name: string, { project, ...flags }: Flags & { project?: string }) => {
-      const found = await call<{ task: Task; progress: { path: string; text: string } | null }>(flags, 'tasks.get', {
+      const found = await call<{ task: TaskView; progress: { path: string; text: string } | null }>(flags, 'tasks.get', {
         name,
         ...(project !== undefined && { project }),
       });
@@ -68,7 +54,7 @@ export function addTaskVerbs(program: Command, { world, withGateway, print }: Ve
     .option('--owner <agent>', 'whose it is')
     .action(async (name: string, words: string[], { project, text, owner, ...flags }: Flags & { project: string; text?: string; owner?: string }) => {
       const params = { name, project, title: words.join(' '), ...(text !== undefined && { text }), ...(owner !== undefined && { owner }) };
-      const { task: added } = await call<{ task: Task }>(flags, 'tasks.add', params);
+      const { task: added } = await call<{ task: TaskView }>(flags, 'tasks.add', params);
       if (flags.json) print(added);
       else world.out(line(added));
     });
@@ -88,7 +74,7 @@ export function addTaskVerbs(program: Command, { world, withGateway, print }: Ve
         ...(as !== undefined && { as }),
         ...(owner !== undefined && action !== undefined && { blockedBy: { owner, action, recheckMinutes: Number(recheck) } }),
       };
-      const { task: moved } = await call<{ task: Task }>(flags, 'tasks.move', params);
+      const { task: moved } = await call<{ task: TaskView }>(flags, 'tasks.move', params);
       if (flags.json) print(moved);
       else world.out(line(moved));
     });

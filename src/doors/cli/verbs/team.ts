@@ -1,19 +1,11 @@
 // clawdbot team and roles: the hierarchy, made, drawn, and asked who may do what.
 
 import type { Command } from 'commander';
+import type { Member } from '../../../features/team/methods.ts';
 import { age } from '../text.ts';
 import { type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
 
 type Flags = ConnectFlags & { readonly json?: boolean };
-interface Member {
-  readonly role: string | null;
-  readonly agent: string | null;
-  readonly model: string;
-  readonly mail: number;
-  readonly running: number;
-  readonly queued: number;
-  readonly nextAt: number | null;
-}
 interface Policy {
   readonly about: string;
   readonly model: string;

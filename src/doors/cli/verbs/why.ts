@@ -1,20 +1,9 @@
 // clawdbot why: what a thing waits for, and what that waits for.
 
 import type { Command } from 'commander';
+import type { Why } from '../../../domain/why.ts';
 import { age, span } from '../text.ts';
 import { type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
-
-interface Why {
-  readonly kind: string;
-  readonly name: string;
-  readonly state: string;
-  readonly owner: string;
-  readonly waitingFor: string | null;
-  readonly since: number | null;
-  readonly lastProgress: { readonly what: string; readonly at: number } | null;
-  readonly next: { readonly action: string; readonly at: number | null } | null;
-  readonly because: readonly Why[];
-}
 
 export function addWhyVerb(program: Command, { world, withGateway, print }: VerbContext): void {
   withConnectFlags(program.command('why <id>').description('Why a run, session, spawn, job or message stands where it stands'))
