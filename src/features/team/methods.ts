@@ -29,8 +29,12 @@ export const rolesList = method({
   input: z.strictObject({}),
   output: z.object({ roles: z.record(z.string(), Policy) }),
   run: async ({ gateway }) => {
-    const policies = rolePolicies(gateway.config().config);
-    return { roles: Object.fromEntries(ROLES.map((role) => [role, { ...policies[role], rights: rightsProse(policies, role) }])) };
+    const { config } = gateway.config();
+    const policies = rolePolicies(config);
+    const [usual] = modelChain(config, defaultAgentId(config), null);
+    const modelOf = (role: Role) =>
+      usesBuiltInModels(config) || config.team.roles[role]?.model !== undefined ? policies[role].model : `${usual?.provider}/${usual?.model}`;
+    return { roles: Object.fromEntries(ROLES.map((role) => [role, { ...policies[role], model: modelOf(role), rights: rightsProse(policies, role) }])) };
   },
 });
 
