@@ -46,6 +46,8 @@ export interface MessageTable {
   read_at: number | null;
   acked_at: number | null;
   acked_by: string | null;
+  /** The only run it is for: a later one under the same name must not hear it. */
+  only_run: string | null;
   failures: number;
   escalations: number;
   /** When it was said that nobody reads it. */

@@ -20,13 +20,13 @@ export function createHeartbeatDoor({ root, workspaceId, store, clock, log }: Fi
   const files = new Map<string, { readonly task: string; readonly isOwn: boolean; readonly mtimeMs: number }>();
 
   const look = (name: string): SeenBeat | undefined => {
-    const read = readShared(join(folder, name));
+    const read = readShared(join(folder, name), seen.get(name));
+    if (read.kind === 'same') return undefined;
     if (read.kind !== 'text') {
       files.delete(name);
       seen.delete(name);
       return undefined;
     }
-    if (seen.get(name) === read.stamp) return undefined;
     try {
       const value: unknown = parseJson(read.text);
       const beat = readHeartbeat(value, name);

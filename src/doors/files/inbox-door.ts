@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Config } from '../../domain/config.ts';
 import { digestOf, messageOfJson, messageOfText, URGENT, type WrittenMessage } from '../../domain/inbox.ts';
 import { canonicalAgent } from '../../domain/team.ts';
@@ -36,9 +37,9 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
 
   type Look = { readonly message: NewMessage; readonly stamp: string } | 'later' | Broken | undefined;
   const look = (name: string): Look => {
-    const read = readShared(join(folder, name));
+    const read = readShared(join(folder, name), seen.get(name));
+    if (read.kind === 'same') return undefined;
     if (read.kind === 'gone' || read.kind === 'other') return void seen.delete(name);
-    if (read.kind === 'text' && seen.get(name) === read.stamp) return undefined;
     const [box = '', file] = name.includes('/') ? name.split('/', 2) : [name.replace(IS_MEMO, ''), undefined];
     const problem = (reason: string): Look => {
       if (clock.now() - read.mtimeMs < STILL_MS) return 'later';
@@ -93,6 +94,7 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
       isUnfinished ||= looked.some(({ found }) => found === 'later');
       const files = looked.flatMap(({ name, found }) => (typeof found === 'object' && 'message' in found ? [{ name, ...found }] : []));
       const broken = looked.flatMap(({ found }) => (typeof found === 'object' && 'notice' in found ? [found] : []));
+      if (from > 0) await setImmediate(); // a full inbox must not hold up the gateway's other doors
       if (files.length + broken.length === 0) continue;
       const messages = [...files.map(({ message }) => message), ...broken.map(({ notice }) => notice)];
       const taken = await takeThem(messages);
@@ -166,9 +168,12 @@ export function createInboxDoor({ root, workspaceId, store, config, clock, log }
       const written = message.file !== null && basename(message.file) === `${message.id}.json` ? messageOfJson(viewOf(message)) : undefined;
       if (written && message.file !== null) shown.set(message.file, digestOf(written));
     }
-    const gone = open.flatMap(({ file }) =>
-      file !== null && existsSync(join(folder, file.split('/')[0] ?? '')) && !existsSync(join(folder, file)) ? [file] : [],
-    );
+    const boxes = new Set(listFolder(folder).flatMap(({ name, isFolder }) => (isFolder ? [name] : [])));
+    const gone: string[] = [];
+    for (const [i, { file }] of open.entries()) {
+      if (i % BATCH === BATCH - 1) await setImmediate();
+      if (file !== null && boxes.has(file.split('/')[0] ?? '') && !existsSync(join(folder, file))) gone.push(file);
+    }
     await settleGone(gone);
   };
 

@@ -34,8 +34,8 @@ export function createProgressDoor(world: FileDoorWorld): FileDoor {
 
   /** The text of a file that changed since it was looked at. */
   const news = (path: string): string | 'later' | undefined => {
-    const read = readShared(join(workspace, path));
-    if (read.kind !== 'text' || seen.get(path) === read.stamp) return undefined;
+    const read = readShared(join(workspace, path), seen.get(path));
+    if (read.kind !== 'text') return undefined;
     if (clock.now() - read.mtimeMs < SETTLE_MS) return 'later'; // a redirect empties a file before it fills it
     seen.set(path, read.stamp);
     return read.text;

@@ -6,6 +6,7 @@ import {
   existsSync,
   fstatSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -26,15 +27,19 @@ export const STILL_MS = 3000;
 
 export type ReadFile =
   | { readonly kind: 'text'; readonly text: string; readonly mtimeMs: number; readonly stamp: string }
+  | { readonly kind: 'same' }
   | { readonly kind: 'gone' }
   /** No plain file: a folder, a link, a pipe. */
   | { readonly kind: 'other' }
   | { readonly kind: 'unreadable'; readonly reason: string; readonly mtimeMs: number };
 
-/** Reads a plain file of at most a megabyte. */
-export function readShared(path: string): ReadFile {
+/** Reads a plain file of at most a megabyte, unless it is what was read before by its stamp. */
+export function readShared(path: string): Exclude<ReadFile, { kind: 'same' }>;
+export function readShared(path: string, known: string | undefined): ReadFile;
+export function readShared(path: string, known?: string): ReadFile {
   let file: number;
   try {
+    if (known !== undefined && stampOf(lstatSync(path)) === known) return { kind: 'same' };
     file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const code = errorCode(error);
@@ -48,13 +53,17 @@ export function readShared(path: string): ReadFile {
     if (size > MAX_BYTES) return { kind: 'unreadable', reason: `it is larger than ${MAX_BYTES} bytes`, mtimeMs };
     try {
       const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
-      return { kind: 'text', text, mtimeMs, stamp: `${ino}:${size}:${mtimeMs}` };
+      return { kind: 'text', text, mtimeMs, stamp: stampOf({ ino, size, mtimeMs }) };
     } catch {
       return { kind: 'unreadable', reason: 'it is no UTF-8 text', mtimeMs };
     }
   } finally {
     closeSync(file);
   }
+}
+
+function stampOf({ ino, size, mtimeMs }: { readonly ino: number; readonly size: number; readonly mtimeMs: number }): string {
+  return `${ino}:${size}:${mtimeMs}`;
 }
 
 /** A folder on the way leads elsewhere: what was to be done there is not done. */

@@ -111,7 +111,15 @@ function* take(tx: Tx, run: RunTable, least: number): OpSteps<string> {
   if (!(yield* tx.one(anyQueued, of))) return '';
   const box = yield* boxOf(tx, run);
   if (box === undefined) return '';
-  const messages = yield* tx.all(queuedIn, { ...of, box, limit: MAIL_PER_TURN });
+  const queued = yield* tx.all(queuedIn, { ...of, box, limit: MAIL_PER_TURN });
+  const [messages, others] = [
+    queued.filter((one) => one.only_run === null || one.only_run === run.id),
+    queued.filter((one) => one.only_run !== null && one.only_run !== run.id),
+  ];
+  for (const other of others) {
+    yield* tx.run(settle, { id: other.id, state: 'expired', failures: other.failures, readAt: null });
+    yield* appendMessageEvent(tx, { ...other, state: 'expired' }, `run:${run.id}`);
+  }
   if (messages.length === 0) return '';
   for (const { id } of messages) yield* tx.run(deliver, { id, runId: run.id, now: tx.now });
   return describeMail(box, messages.map(viewMessage));

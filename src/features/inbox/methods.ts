@@ -28,6 +28,7 @@ export const SendInput = z.strictObject({
   replyTo: z.string().optional().describe('The message that this answers.'),
   thread: z.string().optional(),
   ackByMinutes: z.number().positive().max(525_600).optional().describe('An answer is due by then; when none comes, the managers hear of it.'),
+  onlyRun: z.string().max(100).optional().describe('Id of the only run it is for: a later one under the same name does not hear it.'),
   idempotencyKey: z.string().min(1).max(200).optional().describe('Sent twice it is one message.'),
 });
 export type SendInput = z.infer<typeof SendInput>;
@@ -35,7 +36,7 @@ export type SendInput = z.infer<typeof SendInput>;
 /** @throws Fault `request.refused` for what is too large */
 export function composed(
   config: Config,
-  { priority, ackByMinutes, idempotencyKey, content, ...message }: SendInput,
+  { priority, ackByMinutes, idempotencyKey, onlyRun, content, ...message }: SendInput,
   sender: string,
   actor: string,
 ): NewMessage {
@@ -51,6 +52,7 @@ export function composed(
     origin: 'call',
     actor,
     ...(idempotencyKey !== undefined && { key: `${sender}:${idempotencyKey}` }),
+    ...(onlyRun !== undefined && { onlyRun }),
     ...(ackByMinutes !== undefined && { ackByMs: ackByMinutes * 60_000, needsAnswer: true }),
   };
 }

@@ -32,18 +32,25 @@ export interface NewMessage extends WrittenMessage {
   readonly key?: string;
   readonly ackByMs?: number;
   readonly expiresInMs?: number;
+  /** The only run it is for, by its id. */
+  readonly onlyRun?: string;
   /** It was read and put away where it comes from. */
   readonly isSettled?: boolean;
 }
 
 /** A message of the gateway itself, once for its key. */
-export function noticeOf({ box, actor, key, ackByMs, expiresInMs, thread, ...said }: Notice): NewMessage {
+export function noticeOf({ box, actor, key, ackByMs, expiresInMs, thread, onlyRun, ...said }: Notice): NewMessage {
   const message = plainMessage(said);
-  const more = { ...(ackByMs !== undefined && { ackByMs }), ...(expiresInMs !== undefined && { expiresInMs }), ...(thread !== undefined && { thread }) };
+  const more = {
+    ...(ackByMs !== undefined && { ackByMs }),
+    ...(expiresInMs !== undefined && { expiresInMs }),
+    ...(thread !== undefined && { thread }),
+    ...(onlyRun !== undefined && { onlyRun }),
+  };
   return { ...message, ...more, box, actor, key, sender: 'gateway', origin: 'call' };
 }
 
-interface Notice extends Pick<NewMessage, 'box' | 'actor' | 'type' | 'subject' | 'content' | 'ackByMs' | 'expiresInMs'> {
+interface Notice extends Pick<NewMessage, 'box' | 'actor' | 'type' | 'subject' | 'content' | 'ackByMs' | 'expiresInMs' | 'onlyRun'> {
   readonly key: string;
   readonly priority?: MessagePriority;
   readonly thread?: string;
@@ -131,6 +138,7 @@ const insertMessage = statement<MessageTable>()((db, p) =>
           'read_at',
           'acked_at',
           'acked_by',
+          'only_run',
           'failures',
           'escalations',
           'reported_at',
@@ -246,6 +254,7 @@ export function* takeMessage(tx: Tx, workspaceId: string, message: NewMessage): 
     read_at: equal || message.isSettled ? tx.now : null,
     acked_at: null,
     acked_by: null,
+    only_run: message.onlyRun ?? null,
     failures: 0,
     escalations: 0,
     reported_at: message.expiresInMs === undefined ? null : tx.now, // what expires by itself is missed by nobody
@@ -273,21 +282,22 @@ const rewrite = statement<{ id: string; subject: string; content: string; priori
 );
 
 interface Digest {
-  readonly digest: readonly { readonly subject: string; readonly content: unknown }[];
+  readonly digest: readonly { readonly subject: string; readonly content: unknown; readonly key?: string | undefined }[];
 }
 
 /** What one run has to say to the owner is one message, however often it says something. */
 function* joinDigest(
   tx: Tx,
   workspaceId: string,
-  { box, actor, sender, subject, content, priority, needsAnswer, replyTo }: NewMessage,
+  { box, actor, sender, subject, content, priority, needsAnswer, replyTo, key }: NewMessage,
 ): OpSteps<string | undefined> {
   if (box !== DIGEST_BOX || !actor.startsWith('run:') || replyTo !== null) return undefined;
   const open = yield* tx.one(openOfRun, { workspaceId, box, actor });
   if (!open) return undefined;
   const before = JSON.parse(open.content) as Partial<Digest> | null; // what takeMessage wrote
   const points = before?.digest ?? [{ subject: open.subject, content: before }];
-  const digest = [...points, { subject, content }];
+  if (key !== undefined && points.some((point) => point.key === key)) return open.id;
+  const digest = [...points, { subject, content, key }];
   const least = Math.min(open.priority, priority);
   yield* tx.run(rewrite, {
     id: open.id,

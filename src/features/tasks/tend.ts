@@ -171,6 +171,7 @@ function* watch(tx: Tx, task: TaskTable, run: RunTable): OpSteps<void> {
         actor: 'scheduler',
         box,
         key,
+        onlyRun: run.id,
         expiresInMs: NUDGE_WAIT_MS,
       }),
     );

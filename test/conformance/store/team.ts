@@ -127,6 +127,23 @@ export function storeTeamConformance(name: string, open: OpenStore): void {
       assert.deepEqual([text.includes('cannot wait'), text.includes('can wait')], [true, false]);
     });
 
+    it('a message for one run is not heard by a later one under the same name', async (t) => {
+      const { send, rounds, claim, finish, told, inBox } = await opened(t);
+      await send('begin');
+      await rounds();
+      const [first] = await claim();
+      assert.ok(first);
+      await send('only for the first', { onlyRun: first.runId });
+      await finish(first);
+      await send('for everybody');
+      await rounds();
+      const [second] = await claim();
+      assert.ok(second);
+      const text = await told(second);
+      assert.deepEqual([text.includes('for everybody'), text.includes('only for the first')], [true, false]);
+      assert.equal((await inBox('coordinator')).find(({ content }) => content === 'only for the first')?.state, 'expired');
+    });
+
     it('a request that nobody answers rises from manager to manager, three times and no more', async (t) => {
       const { store, send, rounds, inBox, advance } = await opened(t);
       const { id } = await send('when?', { needsAnswer: true, ackByMs: 10 * MINUTE });

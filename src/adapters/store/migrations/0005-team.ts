@@ -10,7 +10,7 @@ export const team = {
       digest TEXT NOT NULL, fold_key TEXT, folded BIGINT NOT NULL, claimed_id TEXT, claimed_at TEXT, clock_off BIGINT NOT NULL,
       reply_to TEXT, thread TEXT NOT NULL, amends TEXT, origin TEXT NOT NULL, actor TEXT NOT NULL, file TEXT, original TEXT,
       needs_ack BIGINT NOT NULL, ack_by BIGINT, expires_at BIGINT, arrived_at BIGINT NOT NULL, delivered_at BIGINT, run_id TEXT,
-      read_at BIGINT, acked_at BIGINT, acked_by TEXT, failures BIGINT NOT NULL, escalations BIGINT NOT NULL, reported_at BIGINT)`,
+      read_at BIGINT, acked_at BIGINT, acked_by TEXT, only_run TEXT, failures BIGINT NOT NULL, escalations BIGINT NOT NULL, reported_at BIGINT)`,
     `CREATE UNIQUE INDEX message_digest ON message (workspace_id, box, digest)`,
     `CREATE INDEX message_queue ON message (workspace_id, box, rank, id) WHERE state = 'queued'`,
     `CREATE INDEX message_box ON message (workspace_id, box, arrived_at)`,
