@@ -184,3 +184,17 @@ it('jobs whose work is code now are held while that part is on, and released wit
   await ask(client, 'workspace.phase', { parts: ['spawn-queue'], phase: 'off' });
   await until('a slot that runs', async () => (await entries()).some(({ status }: { status: string }) => status === 'ok'));
 });
+
+it('the state folder of the original itself: its sessions are taken, its first files are kept', async (t) => {
+  const { client, installation } = await startJourney(t, { scenario: SCENARIO });
+  const sessions = join(installation.stateDir, 'agents', 'main', 'sessions');
+  drop(join(sessions, 'sessions.json'), { 'agent:main:slack:channel:c1': { sessionId: 's-1', updatedAt: 9 } });
+  writeFileSync(join(sessions, 's-1.jsonl'), `${JSON.stringify({ type: 'message', id: '1', message: { role: 'user', content: 'from before' } })}\n`);
+  assert.match((await installation.cli(['doctor'])).stdout, /original\.sessions/);
+  const done = await installation.cli(['import', installation.stateDir]);
+  assert.match(done.stdout, /sessions +1 +1/);
+  assert.match(done.stdout, /The first originals are kept in .*imported/);
+  const { messages } = await ask(client, 'chat.history', { sessionKey: 'agent:main:slack:channel:c1' });
+  assert.equal(messages[0].content[0].text, 'from before');
+  assert.ok([...everyFile(join(installation.stateDir, 'imported')).keys()].some((path) => path.endsWith('clawdbot.json')));
+});

@@ -6,6 +6,8 @@ import { readConfigFile } from '../../adapters/config/load.ts';
 import { createSandboxPicker } from '../../adapters/sandbox/catalog.ts';
 import { agentIds, type Config } from '../../domain/config.ts';
 import { modelChain } from '../../domain/model.ts';
+import { ROLES } from '../../domain/role.ts';
+import { rolePolicy } from '../../domain/team.ts';
 import { sandboxChoice } from '../../domain/tool.ts';
 import { WORKSPACE_ID } from '../../domain/workspace.ts';
 import type { DoctorFinding } from '../../doors/cli/world.ts';
@@ -266,4 +268,33 @@ const service: Check = ({ environment: { home } }) => {
   ];
 };
 
-const CHECKS: readonly Check[] = [configuration, permissions, disk, store, presence, access, sandbox, models, service];
+/** What the original has left, and what roles ask for. */
+const team: Check = async ({ environment, config }) => {
+  const left = agentIds(config).filter((agentId) => existsSync(join(environment.stateDir, 'agents', agentId, 'sessions', 'sessions.json')));
+  const wantClaude = ROLES.some((role) => rolePolicy(config, role).runtime === 'claude-code' && config.agents.list.some((agent) => agent.role === role));
+  const claude = wantClaude ? (await import('./runtime-install.ts')).installedClaude(environment) : '';
+  return [
+    ...(left.length > 0 && !existsSync(join(environment.stateDir, 'imported'))
+      ? [
+          finding(
+            'original.sessions',
+            'info',
+            `sessions of the original lie in ${environment.stateDir}/agents`,
+            `clawdbot import ${environment.stateDir} --dry-run, then without --dry-run`,
+          ),
+        ]
+      : []),
+    ...(claude === undefined
+      ? [
+          finding(
+            'runtime.claude-missing',
+            'info',
+            'a role has the runtime claude-code, and there is no claude command: the gateway drives its turns itself',
+            'clawdbot runtime install',
+          ),
+        ]
+      : []),
+  ];
+};
+
+const CHECKS: readonly Check[] = [configuration, permissions, disk, store, presence, access, sandbox, models, service, team];
