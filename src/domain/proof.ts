@@ -1,0 +1,125 @@
+// A proof of work: what is asked, what is claimed, the gates it goes through, and what comes of it.
+
+export const RISKS = ['low', 'medium', 'high'] as const;
+export type Risk = (typeof RISKS)[number];
+
+export const RUNNERS = ['node', 'vitest', 'jest', 'pytest', 'go', 'junit', 'tap'] as const;
+export type RunnerName = (typeof RUNNERS)[number];
+
+/** How the tests of a repository are run. It is written with the task, never by its worker. */
+export interface TestCommand {
+  readonly runner: RunnerName;
+  /** `{report}` stands for the file that the runner writes its report to. */
+  readonly argv: readonly string[];
+  readonly cwd?: string | undefined;
+  readonly timeoutSeconds?: number | undefined;
+}
+
+/** What of a repository a proof must know. */
+export interface ProofPolicy {
+  readonly risk: Risk;
+  /** Where the task may change files. */
+  readonly paths: readonly string[];
+  /** Tests, fixtures and snapshots: the oracle. */
+  readonly tests: readonly string[];
+  /** Configuration of runners, scripts, lock files: frozen with the oracle. */
+  readonly frozen: readonly string[];
+  readonly command: TestCommand;
+  /** RED may add stubs, so that tests fail by what they assert. */
+  readonly stubs?: boolean | undefined;
+}
+
+export interface Submission {
+  readonly base: string;
+  readonly red: string;
+  readonly green: string;
+  /** Tests of each criterion, by their names in the report. */
+  readonly acToTests: Readonly<Record<string, readonly string[]>>;
+}
+
+export const GATES = {
+  G0: 'the commits exist, follow each other and stay inside the paths of the task',
+  G1: 'the RED commit touches tests alone',
+  G2: 'at RED every test of a criterion is there and fails by what it asserts',
+  G3: 'tests, configuration and lock file are the same at GREEN as at RED',
+  G4: 'at GREEN the tests of the criteria pass, and all that passed before passes still',
+  G5: 'a report with tests in it can be read',
+  G6: 'every repetition says the same',
+  G7: 'changed code that is made wrong is noticed by a test',
+  G9: 'the work does not look whether it is being tested',
+} as const;
+export type Gate = keyof typeof GATES;
+
+export interface GateResult {
+  readonly gate: Gate;
+  readonly result: 'pass' | 'fail' | 'unstable' | 'none';
+  /** What was seen, for people: names, files, figures. */
+  readonly why: string;
+  readonly ms: number;
+  /** sha256 of what it looked at and what it saw. */
+  readonly digest: string;
+}
+
+export type ProofWord = 'proved' | 'refuted' | 'unstable';
+
+export interface Proof {
+  readonly word: ProofWord;
+  readonly gates: readonly GateResult[];
+  readonly isolation: string;
+  readonly head: string;
+}
+
+export const REPEATS: Readonly<Record<Risk, number>> = { low: 3, medium: 5, high: 10 };
+/** Percent of mutants that the tests must notice. */
+export const KILLED: Readonly<Record<Risk, number>> = { low: 60, medium: 70, high: 80 };
+
+export const USUAL_TESTS = [
+  '**/*.test.*',
+  '**/*.spec.*',
+  '**/*_test.go',
+  '**/test_*.py',
+  '**/*_test.py',
+  '**/conftest.py',
+  'test/**',
+  'tests/**',
+  '**/test/**',
+  '**/tests/**',
+  '**/__tests__/**',
+  '**/__snapshots__/**',
+  '**/__fixtures__/**',
+  '**/fixtures/**',
+  'e2e/**',
+  'cypress/**',
+];
+export const USUAL_FROZEN = [
+  '**/package.json',
+  '**/package-lock.json',
+  '**/npm-shrinkwrap.json',
+  '**/yarn.lock',
+  '**/pnpm-lock.yaml',
+  '**/vitest.config.*',
+  '**/vite.config.*',
+  '**/jest.config.*',
+  '**/playwright.config.*',
+  '**/cypress.config.*',
+  '**/.mocharc*',
+  '**/tsconfig*.json',
+  '**/babel.config.*',
+  '**/.babelrc*',
+  '**/pytest.ini',
+  '**/tox.ini',
+  '**/setup.cfg',
+  '**/pyproject.toml',
+  '**/go.mod',
+  '**/go.sum',
+  '**/Cargo.lock',
+  '**/.npmrc',
+  '**/.nvmrc',
+  '**/Makefile',
+];
+/** What git itself would act upon: no task may bring it. */
+export const NEVER = ['**/.gitmodules', '.gitmodules', '**/.gitattributes', '.gitattributes'];
+
+/** Words by which code finds out that it is being tested. */
+export const DETECTS_RUNNER =
+  /\b(NODE_TEST_CONTEXT|VITEST(?:_\w+)?|JEST_WORKER_ID|PYTEST_CURRENT_TEST|MOCHA_\w+|NODE_ENV\W{1,8}test\b|npm_lifecycle_event|CYPRESS|PLAYWRIGHT_\w+|import\.meta\.vitest)\b|\b(?:process\.argv|execArgv|sys\.argv)\b[^\n]{0,40}\btest\b|'pytest' in sys\.modules|"pytest" in sys\.modules|testing\.Testing\(\)/;

@@ -1,0 +1,66 @@
+// The proof of layer 0: gate after gate, each once for its inputs, until one fails or all have passed.
+
+import type { GateResult, Proof, ProofPolicy, Submission } from '../../domain/proof.ts';
+import type { Clock } from '../../kit/clock.ts';
+import { sha256Hex } from '../../kit/id.ts';
+import { canonicalJson } from '../../kit/lines.ts';
+import { type GateWorld, ORDER, type Seen, Unreadable } from './gates.ts';
+
+interface ProofWorld extends GateWorld {
+  readonly clock: Clock;
+  readonly isolation: string;
+  /** Gates that an earlier attempt has gone through, by their inputs. */
+  readonly known: (digest: string) => GateResult | undefined;
+  /** Makes a gate durable as soon as it is there. */
+  readonly record: (result: GateResult) => Promise<void>;
+}
+
+/** Changes whenever the gates judge differently, so that no older judgement is taken for one of theirs. */
+const GATES_VERSION = 1;
+
+/** The hash of everything but the commits that a judgement depends on. */
+export function policyHash(policy: ProofPolicy): string {
+  return sha256Hex(canonicalJson({ version: GATES_VERSION, policy }));
+}
+
+export async function prove({ clock, isolation, known, record, ...world }: ProofWorld): Promise<Proof> {
+  const { submission, policy } = world;
+  const gates: GateResult[] = [];
+  const head = submission.green;
+  for (const [gate, ask] of ORDER) {
+    world.signal.throwIfAborted();
+    const inputs = sha256Hex(canonicalJson({ gate, policy: policyHash(policy), submission: inputsOf(submission), isolation }));
+    const before = known(inputs);
+    if (before) gates.push(before);
+    else {
+      const since = clock.elapsed();
+      const seen = await askGate(ask, world);
+      const result: GateResult = {
+        gate: seen.isNothing ? 'G5' : gate,
+        result: seen.result,
+        why: seen.why,
+        ms: Math.round(clock.elapsed() - since),
+        digest: inputs,
+      };
+      await record(result);
+      gates.push(result);
+    }
+    const last = gates.at(-1);
+    if (last?.result === 'fail') return { word: 'refuted', gates, isolation, head };
+    if (last?.result === 'unstable') return { word: 'unstable', gates, isolation, head };
+  }
+  return { word: 'proved', gates, isolation, head };
+}
+
+async function askGate(ask: (world: GateWorld) => Promise<Seen>, world: GateWorld): Promise<Seen & { readonly isNothing: boolean }> {
+  try {
+    return { ...(await ask(world)), isNothing: false };
+  } catch (error) {
+    if (error instanceof Unreadable) return { result: 'fail', why: error.message, isNothing: true };
+    throw error;
+  }
+}
+
+function inputsOf({ base, red, green, acToTests }: Submission) {
+  return { base, red, green, acToTests };
+}

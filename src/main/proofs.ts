@@ -1,0 +1,83 @@
+// A proof put together: the mirror, the sandbox, the runner's report reader, the gates.
+
+import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { openMirror } from '../adapters/repo/git.ts';
+import { runCommand } from '../adapters/repo/run-command.ts';
+import { REPORTS } from '../adapters/reports/catalog.ts';
+import type { GateResult, Proof, ProofPolicy, Submission } from '../domain/proof.ts';
+import { type Tested, Unreadable } from '../features/validation/gates.ts';
+import { prove } from '../features/validation/prove.ts';
+import type { Clock } from '../kit/clock.ts';
+import { newSecret } from '../kit/id.ts';
+import type { Sandbox } from '../ports/sandbox.ts';
+
+export interface ProofOrder {
+  /** Folder of the task's repository. */
+  readonly repo: string;
+  readonly policy: ProofPolicy;
+  readonly submission: Submission;
+}
+
+interface ProverOptions {
+  readonly stateDir: string;
+  readonly sandbox: Sandbox;
+  readonly path: string;
+  readonly clock: Clock;
+}
+
+export interface ProofCalls {
+  readonly known: (digest: string) => GateResult | undefined;
+  readonly record: (result: GateResult) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+const TEST_TIMEOUT_S = 300;
+
+export function createProver({ stateDir, sandbox, path, clock }: ProverOptions) {
+  return async ({ repo, policy, submission }: ProofOrder, { known, record, signal }: ProofCalls): Promise<Proof> => {
+    const mirror = await openMirror({ repo, dir: join(stateDir, 'proofs'), sandbox, path, signal });
+    const { command } = policy;
+    const test = async (tree: string): Promise<Tested> => {
+      const report = join(tree, `.report-${newSecret(8)}`);
+      const reader = REPORTS[command.runner];
+      const cwd = join(tree, command.cwd ?? '.');
+      const argv = reader.argv(command.argv, report);
+      const env = { PATH: path, LANG: 'C.UTF-8', CI: '1' };
+      const wrapped = sandbox.wrap({ argv, cwd, workspace: tree, binds: [], hidden: [], network: 'none', env });
+      const { code, stdout, stderr, timedOut } = await runCommand({ wrapped, timeoutMs: (command.timeoutSeconds ?? TEST_TIMEOUT_S) * 1000, signal });
+      signal.throwIfAborted();
+      if (timedOut) throw new Unreadable(`the tests did not end within ${command.timeoutSeconds ?? TEST_TIMEOUT_S} s`);
+      try {
+        const read = reader.read({ stdout, file: plainFile(report) });
+        rmSync(report, { force: true });
+        if (read.cases.length === 0) throw new Error('there is not one test in it');
+        return { report: read, code };
+      } catch (error) {
+        const said = (stderr || stdout).trim().slice(-600);
+        throw new Unreadable(`no report of the tests: ${error instanceof Error ? error.message : String(error)}${said === '' ? '' : ` (${said})`}`);
+      }
+    };
+    try {
+      return await prove({ mirror, policy, submission, test, write: replaceFile, signal, clock, isolation: sandbox.level, known, record });
+    } finally {
+      await mirror.close();
+    }
+  };
+}
+
+function plainFile(path: string): string | undefined {
+  if (!existsSync(path) || !lstatSync(path).isFile()) return undefined;
+  return readFileSync(path, 'utf8');
+}
+
+/** A test that ran here may have put links in the way. @throws Unreadable when it did */
+function replaceFile(tree: string, path: string, text: string): void {
+  const target = join(tree, path);
+  const folder = dirname(target);
+  mkdirSync(folder, { recursive: true });
+  if (realpathSync(folder) !== join(realpathSync(tree), dirname(path) === '.' ? '' : dirname(path)).replace(/\/$/, ''))
+    throw new Unreadable(`the tests have put a link in the place of ${dirname(path)}`);
+  rmSync(target, { force: true, recursive: true });
+  writeFileSync(target, text, { flag: 'wx' });
+}
