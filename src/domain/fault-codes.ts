@@ -52,6 +52,12 @@ export const FAULT_CODES = {
   'task.not_found': invalid(404, ({ name }) => `no task "${String(name)}": list tasks with clawdbot task list`),
   'task.ambiguous': invalid(409, ({ name, projects }) => `several projects have a task "${String(name)}" (${String(projects)}): name its project too`),
   'task.exists': invalid(409, ({ name, project }) => `there is a task "${String(name)}" in the project "${String(project)}" already`),
+  'task.unspecified': invalid(
+    409,
+    ({ name }) =>
+      `nobody has said what ${String(name)} must prove and in which repository: clawdbot task spec ${String(name)} (a proof never guesses a folder)`,
+  ),
+  'verdict.refused': invalid(403, ({ name, rule }) => `the verdict on ${String(name)} is refused: ${String(rule)}`),
   'task.refused': invalid(403, ({ name, to, rule }) => `${String(name)} cannot become ${String(to)}: ${String(rule)}`),
   'file.no_version': invalid(404, ({ path }) => `no such version of "${String(path)}" is kept: see clawdbot workspace history ${String(path)}`),
   'message.not_found': invalid(404, ({ name }) => `no message "${String(name)}": list messages with clawdbot inbox list`),

@@ -18,6 +18,8 @@ export interface TestCommand {
 /** What of a repository a proof must know. */
 export interface ProofPolicy {
   readonly risk: Risk;
+  /** Branch that the work begins from and is merged into. */
+  readonly target: string;
   /** Where the task may change files. */
   readonly paths: readonly string[];
   /** Tests, fixtures and snapshots: the oracle. */
@@ -56,7 +58,7 @@ export interface GateResult {
   /** What was seen, for people: names, files, figures. */
   readonly why: string;
   readonly ms: number;
-  /** sha256 of what it looked at and what it saw. */
+  /** sha256 of what it looked at: the same again is the same judgement. */
   readonly digest: string;
 }
 

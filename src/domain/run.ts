@@ -12,9 +12,9 @@ export type TerminalState = (typeof TERMINAL_STATES)[number];
 /**
  * What a run is: a turn of a conversation (`turn`), one that a program asked for (`hook`), one the gateway asked for itself (`heartbeat`),
  * the work of a sub-agent (`spawn`), what came of that told to its parent (`announce`), a message of another agent (`nested`),
- * a scheduled job (`cron`), an agent's look into its inbox (`mail`), one call of a tool without a model (`tool`), a chat command (`command`).
+ * a scheduled job (`cron`), an agent's look into its inbox (`mail`), a proof or a merge (`proof`), one call of a tool without a model (`tool`), a chat command (`command`).
  */
-export type RunKind = 'turn' | 'hook' | 'heartbeat' | 'spawn' | 'announce' | 'nested' | 'cron' | 'tool' | 'command' | 'mail';
+export type RunKind = 'turn' | 'hook' | 'heartbeat' | 'spawn' | 'announce' | 'nested' | 'cron' | 'tool' | 'command' | 'mail' | 'proof';
 export type RunState = 'queued' | (typeof LIVE_STATES)[number] | TerminalState;
 /** Why an attempt ended. Only `died` and `expired` count against the run. */
 export type AttemptEnd = 'done' | 'waited' | 'died' | 'expired' | 'drained' | 'gateway_restart' | 'operator';
@@ -103,6 +103,8 @@ export interface RunInput {
   readonly archive?: boolean;
   /** A conversation between two agents: how often each may still answer. */
   readonly replies?: Replies;
+  /** What a run of kind `proof` does. */
+  readonly proof?: { readonly requestId: string; readonly step: 'prove' | 'merge' };
   /** The tool to call, for runs of kind `tool`. */
   readonly tool?: { readonly name: string; readonly args: Readonly<Record<string, unknown>>; readonly sessionKey: string };
 }

@@ -23,6 +23,7 @@ import { tasksAdd, tasksGet, tasksList, tasksMove } from './tasks/methods.ts';
 import { rolesExplain, rolesList, teamInit, teamShow } from './team/methods.ts';
 import { toolsInvoke } from './tools/methods.ts';
 import { usageCost, usageFund, usageReport } from './usage/methods.ts';
+import { proofShow, tasksSpec, tasksSubmit, tasksVerdict } from './validation/methods.ts';
 import { whyMethod } from './why/methods.ts';
 import { workspaceHistory, workspacePhase, workspaceShow, workspaceStatus } from './workspace/methods.ts';
 
@@ -81,6 +82,10 @@ export const methods: readonly AnyMethod[] = [
   tasksGet,
   tasksAdd,
   tasksMove,
+  tasksSpec,
+  tasksSubmit,
+  tasksVerdict,
+  proofShow,
   spawnsRequest,
   spawnsGet,
   spawnsList,

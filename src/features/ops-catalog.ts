@@ -27,6 +27,9 @@ import { cancelSpawn, childrenOf, getSpawn, listSpawns, requestSpawn, tidySessio
 import { addTask, getTask, listTasks, moveTask, takeWorkFile } from './tasks/ops.ts';
 import { beatsToShow, noteBeats, restartTask, tendTasks } from './tasks/tend.ts';
 import { fundBudget, spendingSince } from './usage/ops.ts';
+import { proofPage } from './validation/page.ts';
+import { beginProof, recordGate, settleProof, specTask, stallProof, submitTask } from './validation/proving.ts';
+import { giveVerdict, settleMerge } from './validation/verdicts.ts';
 import { explain } from './why/ops.ts';
 import { beginWorker, endWorker, forgetProcess, noteProcess } from './workers/ops.ts';
 import { choosePhases } from './workspace/phases.ts';
@@ -44,6 +47,15 @@ export const ops: readonly AnyOp[] = [
   keepVersion,
   keptFiles,
   progressOf,
+  specTask,
+  submitTask,
+  beginProof,
+  recordGate,
+  settleProof,
+  stallProof,
+  giveVerdict,
+  settleMerge,
+  proofPage,
   addTask,
   getTask,
   listTasks,

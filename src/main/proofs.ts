@@ -3,21 +3,15 @@
 import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openMirror } from '../adapters/repo/git.ts';
+import { mergeForward } from '../adapters/repo/merge.ts';
 import { runCommand } from '../adapters/repo/run-command.ts';
 import { REPORTS } from '../adapters/reports/catalog.ts';
-import type { GateResult, Proof, ProofPolicy, Submission } from '../domain/proof.ts';
 import { type Tested, Unreadable } from '../features/validation/gates.ts';
 import { prove } from '../features/validation/prove.ts';
 import type { Clock } from '../kit/clock.ts';
 import { newSecret } from '../kit/id.ts';
+import type { Prover } from '../ports/repo.ts';
 import type { Sandbox } from '../ports/sandbox.ts';
-
-export interface ProofOrder {
-  /** Folder of the task's repository. */
-  readonly repo: string;
-  readonly policy: ProofPolicy;
-  readonly submission: Submission;
-}
 
 interface ProverOptions {
   readonly stateDir: string;
@@ -26,16 +20,10 @@ interface ProverOptions {
   readonly clock: Clock;
 }
 
-export interface ProofCalls {
-  readonly known: (digest: string) => GateResult | undefined;
-  readonly record: (result: GateResult) => Promise<void>;
-  readonly signal: AbortSignal;
-}
-
 const TEST_TIMEOUT_S = 300;
 
-export function createProver({ stateDir, sandbox, path, clock }: ProverOptions) {
-  return async ({ repo, policy, submission }: ProofOrder, { known, record, signal }: ProofCalls): Promise<Proof> => {
+export function createProver({ stateDir, sandbox, path, clock }: ProverOptions): Prover {
+  const proveWork: Prover['prove'] = async ({ repo, policy, submission }, { known, record, signal }) => {
     const mirror = await openMirror({ repo, dir: join(stateDir, 'proofs'), sandbox, path, signal });
     const { command } = policy;
     const test = async (tree: string): Promise<Tested> => {
@@ -64,6 +52,9 @@ export function createProver({ stateDir, sandbox, path, clock }: ProverOptions) 
       await mirror.close();
     }
   };
+  const merge: Prover['merge'] = ({ repo, policy: { target }, submission: { base, green } }, signal) =>
+    mergeForward({ repo, hidden: [stateDir], target, base, green, sandbox, path, signal });
+  return { prove: proveWork, merge };
 }
 
 function plainFile(path: string): string | undefined {

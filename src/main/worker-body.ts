@@ -29,6 +29,7 @@ import { type Runner, startRunner } from '../features/turns/runner.ts';
 import { takeRuntimeTurn } from '../features/turns/runtime-turn.ts';
 import { takeToolCall } from '../features/turns/tool-call.ts';
 import { type TurnWorld, takeTurn } from '../features/turns/turn.ts';
+import { takeProof } from '../features/validation/proof-run.ts';
 import { forgetProcess, noteProcess } from '../features/workers/ops.ts';
 import { type Clock, systemClock } from '../kit/clock.ts';
 import { isFault, messageOf } from '../kit/fault.ts';
@@ -36,10 +37,12 @@ import { type Log, openDailyLog } from '../kit/log.ts';
 import type { Observation } from '../kit/metrics.ts';
 import { own } from '../kit/own.ts';
 import { createScrub } from '../kit/scrub.ts';
+import type { Prover } from '../ports/repo.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { Store } from '../ports/store.ts';
 import { createDeltas } from './deltas.ts';
 import { baseEnvironment, expandHome } from './environment.ts';
+import { createProver } from './proofs.ts';
 import { VERSION } from './version.ts';
 
 const STATS_EVERY_MS = 1000;
@@ -177,6 +180,15 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
     return undefined;
   };
 
+  /** Proofs get the sandbox wherever there is one. Without it they run, and say that nothing was isolated, unless the owner insists on one. */
+  const prover = () => {
+    const { config } = setup;
+    const insists = sandboxChoice(config, 'gateway') === 'bwrap';
+    const picked = pickSandbox(insists ? 'bwrap' : 'auto');
+    if (!picked.ok) return refusingProver(picked.refusal);
+    return createProver({ stateDir, sandbox: picked.sandbox, path: commandPath(config.tools.exec, baseEnvironment()), clock });
+  };
+
   const runner = startRunner({
     workspaceId,
     workerId,
@@ -185,6 +197,7 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
     clock,
     log,
     drive: (run, signal) => {
+      if (run.work === 'tool' && run.input.proof) return takeProof(run, { store, prover: prover(), signal });
       const world = worldOf(run, signal);
       if (run.work === 'tool') return takeToolCall(run, world);
       const { commands } = run.input;
@@ -208,6 +221,13 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
       log.flush();
     },
   };
+}
+
+function refusingProver(refusal: string): Prover {
+  const refuse = async () => {
+    throw new Error(refusal);
+  };
+  return { prove: refuse, merge: refuse };
 }
 
 function processLedger(store: Store, whose: { readonly workspaceId: string; readonly workerId: string }) {

@@ -1,5 +1,7 @@
 // A repository as a proof sees it: a mirror that no agent can write, and clean trees of its commits.
 
+import type { GateResult, Proof, ProofPolicy, Submission } from '../domain/proof.ts';
+
 export interface Change {
   /** From the top of the repository, with `/`. */
   readonly path: string;
@@ -32,11 +34,29 @@ export interface CommandResult {
   readonly timedOut: boolean;
 }
 
-/** Runs a command of a proof in its sandbox: no network, nothing to write but the tree. */
-export type RunInTree = (options: {
-  readonly tree: string;
-  readonly argv: readonly string[];
-  readonly cwd?: string | undefined;
-  readonly timeoutMs: number;
+export interface ProofOrder {
+  /** Folder of the task's repository. */
+  readonly repo: string;
+  readonly policy: ProofPolicy;
+  readonly submission: Submission;
+}
+
+export interface ProofCalls {
+  /** A gate that an earlier attempt has gone through, by its digest. */
+  readonly known: (digest: string) => GateResult | undefined;
+  /** Makes a gate durable as soon as it is there. */
+  readonly record: (result: GateResult) => Promise<void>;
   readonly signal: AbortSignal;
-}) => Promise<CommandResult>;
+}
+
+export interface Merge {
+  readonly merged: boolean;
+  /** The commit that the branch stands at, or what is in the way, for people. */
+  readonly why: string;
+}
+
+/** What the gateway itself does with the work of agents. @throws Error where it could not judge */
+export interface Prover {
+  readonly prove: (order: ProofOrder, calls: ProofCalls) => Promise<Proof>;
+  readonly merge: (order: ProofOrder, signal: AbortSignal) => Promise<Merge>;
+}

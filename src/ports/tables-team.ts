@@ -74,6 +74,10 @@ export interface TaskTable {
   run_id: string | null;
   /** JSON of Blocked. */
   blocked: string | null;
+  /** JSON of TaskSpec: what it must prove, and where. */
+  spec: string | null;
+  /** Its latest submission. */
+  request_id: string | null;
   created_at: number;
   updated_at: number;
 }

@@ -3,6 +3,7 @@
 import type { ApprovalState } from '../domain/approval.ts';
 import type { AttemptEnd, ChildPolicy, RunKind, RunState } from '../domain/run.ts';
 import type { FileVersionTable, HeartbeatTable, MessageTable, SpawnAliasTable, TaskTable } from './tables-team.ts';
+import type { EvidenceTable, ValidationRequestTable, VerdictTable } from './tables-trust.ts';
 import type { BudgetNoteTable, CronJobTable, CronSlotTable, LedgerTable, ReservationTable, SpawnTable, SpendTable, WaitOnTable } from './tables-work.ts';
 
 export interface SessionTable {
@@ -303,4 +304,7 @@ export interface Tables {
   file_version: FileVersionTable;
   heartbeat: HeartbeatTable;
   spawn_alias: SpawnAliasTable;
+  validation_request: ValidationRequestTable;
+  evidence: EvidenceTable;
+  verdict: VerdictTable;
 }

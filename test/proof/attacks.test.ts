@@ -25,9 +25,9 @@ async function proofOf(t: TestContext, make: (repo: TinyRepo) => Partial<Submiss
   const repo = tinyRepo(join(dir, 'repo'));
   const base = repo.commit('base', BASE);
   const submission = { base, red: '', green: '', acToTests: AC, ...make(repo) };
-  const prover = createProver({ stateDir: join(dir, 'state'), sandbox, path: process.env['PATH'] ?? '', clock: systemClock });
+  const { prove } = createProver({ stateDir: join(dir, 'state'), sandbox, path: process.env['PATH'] ?? '', clock: systemClock });
   const recorded: GateResult[] = [];
-  const proof = await prover(
+  const proof = await prove(
     { repo: repo.dir, policy: { ...POLICY, ...policy }, submission },
     { known: () => undefined, record: async (result) => void recorded.push(result), signal: new AbortController().signal },
   );

@@ -48,6 +48,7 @@ export function tinyRepo(dir: string): TinyRepo {
 
 export const POLICY: ProofPolicy = {
   risk: 'low',
+  target: 'main',
   paths: ['**'],
   tests: USUAL_TESTS,
   frozen: USUAL_FROZEN,

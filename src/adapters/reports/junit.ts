@@ -16,7 +16,7 @@ export function readJunit(xml: string): TestReport {
   let isInFailure = false;
   for (const [whole, cdata, tag, attributes = '', closed, text] of xml.slice(start).matchAll(TOKEN)) {
     if (tag === undefined) {
-      if (open && isInFailure) open.message += cdata ?? (text === undefined ? '' : unescape(text));
+      if (open && isInFailure) open.message += cdata ?? (text === undefined ? '' : unescapeXml(text));
       continue;
     }
     const isEnd = whole.startsWith('</');
@@ -51,10 +51,10 @@ function settle({ name, status, message, isError }: { name: string; status: Test
 }
 
 function attributesOf(text: string): Record<string, string> {
-  return Object.fromEntries([...text.matchAll(ATTRIBUTE)].map(([, name = '', double, single]) => [name, unescape(unescape(double ?? single ?? ''))])); // node escapes quotes twice
+  return Object.fromEntries([...text.matchAll(ATTRIBUTE)].map(([, name = '', double, single]) => [name, unescapeXml(unescapeXml(double ?? single ?? ''))])); // node escapes quotes twice
 }
 
-function unescape(text: string): string {
+function unescapeXml(text: string): string {
   return text.replace(/&(#x?[\da-fA-F]+|\w+);/g, (whole, name: string) => {
     if (!name.startsWith('#')) return ENTITIES[name] ?? whole;
     const code = name.startsWith('#x') ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1));

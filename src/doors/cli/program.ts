@@ -17,6 +17,7 @@ import { addImportVerb } from './verbs/import.ts';
 import { addInboxVerbs } from './verbs/inbox.ts';
 import { addLogsVerb } from './verbs/logs.ts';
 import { addModelVerbs } from './verbs/models.ts';
+import { addProofVerbs } from './verbs/proof.ts';
 import { addRuntimeVerbs } from './verbs/runtime.ts';
 import { addSpawnVerbs } from './verbs/spawn.ts';
 import { addSystemVerbs } from './verbs/system.ts';
@@ -81,6 +82,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addImportVerb(program, context);
   addWorkspaceVerbs(program, context);
   addTaskVerbs(program, context);
+  addProofVerbs(program, context);
   addRuntimeVerbs(program, context);
   addTeamVerbs(program, context, setExit);
   addSystemVerbs(program, context);

@@ -6,6 +6,7 @@ import { createInboxTool } from './inbox.ts';
 import { createSendTool } from './send.ts';
 import { createAgentsListTool, createHistoryTool, createSessionsListTool, createStatusTool } from './sessions.ts';
 import { createAwaitTool, createSpawnTool } from './spawn.ts';
+import { createTaskTool } from './task.ts';
 import type { AgentToolWorld } from './world.ts';
 
 export function createAgentTools(world: AgentToolWorld): readonly Tool[] {
@@ -19,5 +20,6 @@ export function createAgentTools(world: AgentToolWorld): readonly Tool[] {
     createAgentsListTool(world),
     createCronTool(world),
     createInboxTool(world),
+    createTaskTool(world),
   ];
 }

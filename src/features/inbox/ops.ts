@@ -16,6 +16,7 @@ import {
 } from '../../domain/inbox.ts';
 import { type OpSteps, pick, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { MessageTable } from '../../ports/tables-team.ts';
+import { joinDigest } from './digest.ts';
 import { appendMessageEvent, viewMessage } from './mail.ts';
 
 /** A message with its place. */
@@ -266,51 +267,6 @@ export function* takeMessage(tx: Tx, workspaceId: string, message: NewMessage): 
   yield* appendMessageEvent(tx, row, message.actor);
   return { id, fate: edited ? 'amendment' : equal ? 'folded' : 'new', file: file ?? null };
 }
-
-const openOfRun = statement<OfBox & { actor: string }>()((db, p) =>
-  db
-    .selectFrom('message')
-    .select(['id', 'subject', 'content', 'priority', 'needs_ack'])
-    .where('workspace_id', '=', p.workspaceId)
-    .where('box', '=', p.box)
-    .where('state', '=', 'queued')
-    .where('actor', '=', p.actor)
-    .limit(1),
-);
-const rewrite = statement<{ id: string; subject: string; content: string; priority: number; needsAck: number }>()((db, p) =>
-  db.updateTable('message').set({ subject: p.subject, content: p.content, priority: p.priority, needs_ack: p.needsAck }).where('id', '=', p.id),
-);
-
-interface Digest {
-  readonly digest: readonly { readonly subject: string; readonly content: unknown; readonly key?: string | undefined }[];
-}
-
-/** What one run has to say to the owner is one message, however often it says something. */
-function* joinDigest(
-  tx: Tx,
-  workspaceId: string,
-  { box, actor, sender, subject, content, priority, needsAnswer, replyTo, key }: NewMessage,
-): OpSteps<string | undefined> {
-  if (box !== DIGEST_BOX || !actor.startsWith('run:') || replyTo !== null) return undefined;
-  const open = yield* tx.one(openOfRun, { workspaceId, box, actor });
-  if (!open) return undefined;
-  const before = JSON.parse(open.content) as Partial<Digest> | null; // what takeMessage wrote
-  const points = before?.digest ?? [{ subject: open.subject, content: before }];
-  if (key !== undefined && points.some((point) => point.key === key)) return open.id;
-  const digest = [...points, { subject, content, key }];
-  const least = Math.min(open.priority, priority);
-  yield* tx.run(rewrite, {
-    id: open.id,
-    subject: `${sender}: ${digest.length} points`,
-    content: JSON.stringify({ digest }),
-    priority: least,
-    needsAck: needsAnswer ? 1 : open.needs_ack,
-  });
-  return open.id;
-}
-
-/** The owner's box. */
-const DIGEST_BOX = 'human';
 
 /** A claimed deadline counts when it lies ahead; a request without one is due within a day. */
 function ackBy({ needsAnswer, answerBy, ackByMs }: NewMessage, now: number): number | null {

@@ -69,7 +69,8 @@ export const renewLeases = txOp(
   { worker: true },
 );
 
-function* heldRun(tx: Tx, { runId, fence }: Held): OpSteps<RunTable> {
+/** The run that a worker holds. @throws Fault `lease.stale` */
+export function* heldRun(tx: Tx, { runId, fence }: Held): OpSteps<RunTable> {
   const run = yield* tx.one(runById, { id: runId });
   if (run?.fence !== fence || run.state !== 'running') throw fault('lease.stale', { run: runId });
   return run;

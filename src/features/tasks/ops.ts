@@ -50,6 +50,8 @@ const insertTask = statement<TaskTable>()((db, p) =>
           'attempts',
           'run_id',
           'blocked',
+          'spec',
+          'request_id',
           'created_at',
           'updated_at',
         ] as const),
@@ -74,12 +76,13 @@ const allTasks = statement<OfWorkspace & { limit: number }>()((db, p) =>
 const underWay = statement<OfWorkspace>()((db, p) =>
   db.selectFrom('task').selectAll().where('workspace_id', '=', p.workspaceId).where('state', 'in', ['leased', 'working']).orderBy('id').limit(1000),
 );
-const changeTask = statement<Pick<TaskTable, 'id' | 'title' | 'owner' | 'state' | 'said' | 'original' | 'attempts' | 'run_id' | 'blocked' | 'updated_at'>>()(
-  (db, p) =>
-    db
-      .updateTable('task')
-      .set(pick(p, 'title', 'owner', 'state', 'said', 'original', 'attempts', 'run_id', 'blocked', 'updated_at'))
-      .where('id', '=', p.id),
+const changeTask = statement<
+  Pick<TaskTable, 'id' | 'title' | 'owner' | 'state' | 'said' | 'original' | 'attempts' | 'run_id' | 'blocked' | 'spec' | 'request_id' | 'updated_at'>
+>()((db, p) =>
+  db
+    .updateTable('task')
+    .set(pick(p, 'title', 'owner', 'state', 'said', 'original', 'attempts', 'run_id', 'blocked', 'spec', 'request_id', 'updated_at'))
+    .where('id', '=', p.id),
 );
 
 export function viewTask(row: TaskTable): TaskView {
@@ -120,7 +123,7 @@ export function* tasksUnderWay(tx: Tx, of: OfWorkspace): OpSteps<TaskTable[]> {
 }
 
 /** @throws Fault `task.not_found`, `task.ambiguous` */
-function* find(tx: Tx, of: OfWorkspace & { readonly name: string; readonly project?: string }): OpSteps<TaskTable> {
+export function* findTask(tx: Tx, of: OfWorkspace & { readonly name: string; readonly project?: string }): OpSteps<TaskTable> {
   const rows = (yield* tx.all(named, of)).filter(({ project }) => of.project === undefined || project === of.project);
   const [row] = rows;
   if (!row) throw fault('task.not_found', { name: of.name });
@@ -146,6 +149,8 @@ function newTask(tx: Tx, workspaceId: string, written: WrittenTask, state: TaskS
     attempts: 0,
     run_id: null,
     blocked: null,
+    spec: null,
+    request_id: null,
     ...times,
   };
 }
@@ -243,7 +248,7 @@ interface Move extends OfWorkspace {
 
 /** @throws Fault `task.not_found`, `task.ambiguous`, `task.refused` */
 export const moveTask = txOp('tasks.move', function* (tx, { to, who, actor, policies, blocked, ...of }: Move): OpSteps<TaskView> {
-  const row = yield* find(tx, of);
+  const row = yield* findTask(tx, of);
   const may = decideTaskMove(policies, who, row.state, to);
   if (!may.ok) throw fault('task.refused', { name: row.name, to, rule: may.rule });
   if (to === 'blocked' && !blocked) throw fault('task.refused', { name: row.name, to, rule: 'blocked names an owner, an action and when to look again' });
@@ -258,5 +263,5 @@ export const listTasks = readOp('tasks.list', function* (tx, { open, ...of }: Of
 });
 
 export const getTask = readOp('tasks.get', function* (tx, of: OfWorkspace & { name: string; project?: string }): OpSteps<TaskView> {
-  return viewTask(yield* find(tx, of));
+  return viewTask(yield* findTask(tx, of));
 });

@@ -35,9 +35,10 @@ const LINK = '120000';
 const MODULE = '160000';
 const MOST_MUTANTS = 12;
 
-export async function existence({ mirror, policy, submission: { base, red, green } }: GateWorld): Promise<Seen> {
+async function existence({ mirror, policy, submission: { base, red, green } }: GateWorld): Promise<Seen> {
   for (const [name, commit] of Object.entries({ base, red, green }))
     if ((await mirror.commit(commit)) === undefined) return fail(`no branch of the repository leads to the ${name} commit ${commit}`);
+  if (!(await mirror.isAncestor(base, `refs/proof/${policy.target}`))) return fail(`base is no commit of ${policy.target}, the branch that the work is for`);
   if (base === red || red === green) return fail('base, RED and GREEN must be three commits');
   if (!(await mirror.isAncestor(base, red))) return fail('RED does not follow base');
   if (!(await mirror.isAncestor(red, green))) return fail('GREEN does not follow RED');
@@ -52,7 +53,7 @@ export async function existence({ mirror, policy, submission: { base, red, green
 
 const isOracle = ({ tests, frozen }: ProofPolicy, path: string) => matchesAny(path, tests) || matchesAny(path, frozen);
 
-export async function pureRed({ mirror, policy, submission: { base, red } }: GateWorld): Promise<Seen> {
+async function pureRed({ mirror, policy, submission: { base, red } }: GateWorld): Promise<Seen> {
   const changes = await mirror.changes(base, red);
   if (changes.length === 0) return fail('RED changes nothing');
   const source = changes.filter(({ path }) => !matchesAny(path, policy.tests));
@@ -61,14 +62,14 @@ export async function pureRed({ mirror, policy, submission: { base, red } }: Gat
   return pass(`${changes.length} files of tests`);
 }
 
-export async function freeze({ mirror, policy, submission: { red, green } }: GateWorld): Promise<Seen> {
+async function freeze({ mirror, policy, submission: { red, green } }: GateWorld): Promise<Seen> {
   const touched = (await mirror.changes(red, green)).filter(({ path }) => isOracle(policy, path));
   return touched.length === 0
     ? pass('the oracle is untouched')
     : fail(`changed after RED: ${some(touched.map(({ path, kind }) => `${path} (${kind})`))}. A change of tests needs a RED of its own`);
 }
 
-export async function runnerDetection({ mirror, policy, submission: { red, green } }: GateWorld): Promise<Seen> {
+async function runnerDetection({ mirror, policy, submission: { red, green } }: GateWorld): Promise<Seen> {
   const found: string[] = [];
   for (const { path } of sources(policy, await mirror.changes(red, green))) {
     const text = await mirror.file(green, path);
@@ -85,7 +86,7 @@ function sources(policy: ProofPolicy, changes: readonly Change[]): readonly Chan
   return changes.filter(({ path, kind }) => kind !== 'deleted' && !isOracle(policy, path));
 }
 
-export async function realRed({ mirror, submission, test }: GateWorld): Promise<Seen> {
+async function realRed({ mirror, submission, test }: GateWorld): Promise<Seen> {
   const { report } = await test(await mirror.tree(submission.red));
   const wrong: string[] = [];
   for (const [criterion, names] of criteria(submission)) {
@@ -115,7 +116,7 @@ async function greenTree({ mirror, policy, submission: { base, red, green } }: G
 const passed = ({ cases }: TestReport) => new Set(cases.filter(({ status }) => status === 'pass').map(({ name }) => name));
 const skipped = ({ cases }: TestReport) => cases.filter(({ status }) => status === 'skip').map(({ name }) => name);
 
-export async function green(world: GateWorld): Promise<Seen> {
+async function green(world: GateWorld): Promise<Seen> {
   const { mirror, submission, test } = world;
   const before = await testsOfBase(world);
   const { report, code } = await test(await greenTree(world));
@@ -157,7 +158,7 @@ const messageIn = (cases: readonly TestCase[]) => {
   return said === undefined ? '' : `: ${said.trim().split('\n').slice(0, 3).join(' ').slice(0, 300)}`;
 };
 
-export async function repeat(world: GateWorld): Promise<Seen> {
+async function repeat(world: GateWorld): Promise<Seen> {
   const times = REPEATS[world.policy.risk];
   const results: boolean[] = [];
   for (let n = 0; n < times; n++) {
@@ -170,7 +171,7 @@ export async function repeat(world: GateWorld): Promise<Seen> {
   return bad === times ? fail(`failed ${times} times`) : { result: 'unstable', why: `failed ${bad} of ${times} times` };
 }
 
-export async function mutation(world: GateWorld): Promise<Seen> {
+async function mutation(world: GateWorld): Promise<Seen> {
   const { mirror, policy, submission, test, write, signal } = world;
   const { base, green: head } = submission;
   const files: { path: string; text: string; lines: readonly number[] }[] = [];

@@ -5,6 +5,7 @@ import { doors } from './0002-doors.ts';
 import { orchestration } from './0003-orchestration.ts';
 import { cluster } from './0004-cluster.ts';
 import { team } from './0005-team.ts';
+import { trust } from './0006-trust.ts';
 
 export interface Migration {
   readonly version: number;
@@ -12,6 +13,6 @@ export interface Migration {
   readonly statements: readonly string[];
 }
 
-export const MIGRATIONS: readonly Migration[] = [heart, doors, orchestration, cluster, team];
+export const MIGRATIONS: readonly Migration[] = [heart, doors, orchestration, cluster, team, trust];
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)?.version ?? 0;

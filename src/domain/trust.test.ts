@@ -1,0 +1,54 @@
+// Nobody judges his own work, whatever else is true.
+
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import fc from 'fast-check';
+import { RISKS } from './proof.ts';
+import { decideVerdict, type VerdictQuestion, verdictWord } from './trust.ts';
+
+const author = fc.record({
+  actor: fc.constantFrom('run:a', 'run:b', 'operator:x'),
+  role: fc.constantFrom(null, 'worker-impl', 'coordinator', 'validator', 'task-manager'),
+  runId: fc.constantFrom(null, 'a', 'b'),
+  sessionKey: fc.constantFrom(null, 's1', 's2'),
+  family: fc.constantFrom(null, 'anthropic', 'openai', 'human'),
+});
+const question: fc.Arbitrary<VerdictQuestion> = fc.record({
+  layer: fc.constantFrom(2 as const, 3 as const),
+  risk: fc.constantFrom(...RISKS),
+  author,
+  worker: author,
+  commit: fc.constantFrom('c1', 'c2'),
+  head: fc.constantFrom('c1', 'c2'),
+  policyHash: fc.constantFrom('p1', 'p2'),
+  currentPolicyHash: fc.constantFrom('p1', 'p2'),
+  isProved: fc.boolean(),
+  hasLayer2: fc.boolean(),
+  isOneFamily: fc.boolean(),
+});
+
+it('a verdict is of somebody else, at the commit that stands, of what is proved', () => {
+  fc.assert(
+    fc.property(question, (asked) => {
+      if (!decideVerdict(asked).ok) return;
+      const { author: judge, worker, layer, risk } = asked;
+      assert.ok(asked.isProved && asked.commit === asked.head && asked.policyHash === asked.currentPolicyHash);
+      assert.ok(
+        judge.actor !== worker.actor &&
+          (judge.runId === null || judge.runId !== worker.runId) &&
+          (judge.sessionKey === null || judge.sessionKey !== worker.sessionKey),
+      );
+      assert.ok(judge.family === 'human' || judge.role === (layer === 2 ? 'coordinator' : 'validator'));
+      if (layer === 3) assert.ok(asked.hasLayer2);
+      if (layer === 3 && risk === 'high' && judge.family !== null && judge.family !== 'human') assert.notEqual(judge.family, worker.family);
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+it('what is no plain PASS completes nothing', () => {
+  for (const word of ['PASS', 'passed', 'Approved', 'OK']) assert.equal(verdictWord(word), 'PASS');
+  for (const word of ['CONDITIONAL_PASS', 'pass with caveats', 'MIXED', 'PARTIAL', 'mostly ok', 'WAIVED', '', 'PASS?'])
+    assert.equal(verdictWord(word), 'FAIL', word);
+  assert.equal(verdictWord('infrastructure'), 'BLOCKED');
+});

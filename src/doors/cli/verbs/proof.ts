@@ -1,0 +1,81 @@
+// clawdbot proof, and what of clawdbot task belongs to it: what a task must prove, submissions, verdicts, the page.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import JSON5 from 'json5';
+import type { TaskView } from '../../../features/tasks/ops.ts';
+import type { ProofPage } from '../../../features/validation/page.ts';
+import { proofText } from '../../../features/validation/page-text.ts';
+import { messageOf } from '../../../kit/fault.ts';
+import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
+
+type Flags = ConnectFlags & { readonly json?: boolean; readonly project?: string };
+
+export function addProofVerbs(program: Command, { world, withGateway, print }: VerbContext): void {
+  const task = program.commands.find((command) => command.name() === 'task') ?? program.command('task');
+  const proof = program.command('proof').description('What the gateway itself has proved of a task');
+  const verb = (parent: Command, usage: string, about: string) =>
+    withConnectFlags(
+      parent.command(usage).description(about).option('--project <name>', 'where several projects have one of this name').option('--json', 'as JSON'),
+    );
+  const call = <T>(flags: Flags, method: string, params: unknown) => withGateway(flags, (client) => client.call(method, params)) as Promise<T>; // the shapes of validation/methods
+  const named = (name: string, { project }: Flags) => ({ name, ...(project !== undefined && { project }) });
+  const tell = (flags: Flags, answer: { readonly task: TaskView }, more = '') =>
+    flags.json ? print(answer) : world.out(`${answer.task.name} (${answer.task.project}) is ${answer.task.state}.${more}\n`);
+  const readJson = (path: string): unknown => {
+    try {
+      return JSON5.parse(readFileSync(path === '-' ? 0 : path, 'utf8'));
+    } catch (error) {
+      throw new CliError(`${path} cannot be read as JSON: ${messageOf(error)}`);
+    }
+  };
+
+  verb(task, 'spec <name> <file>', 'Say what a task must prove, in a JSON file (- is the standard input)').action(
+    async (name: string, path: string, flags: Flags) => tell(flags, await call(flags, 'tasks.spec', { ...named(name, flags), spec: readJson(path) })),
+  );
+  verb(task, 'submit <name>', 'Submit work for proof')
+    .requiredOption('--base <commit>', 'where the work began')
+    .requiredOption('--red <commit>', 'the commit that adds the failing tests, alone')
+    .requiredOption('--green <commit>', 'the finished work')
+    .requiredOption('--test <criterion=test...>', 'the tests of each criterion, by their names: AC-1="ten or more are cheaper"')
+    .option('--claim <text>', 'what you say about it')
+    .action(
+      async (
+        name: string,
+        { base, red, green, test, claim, ...flags }: Flags & Record<'base' | 'red' | 'green', string> & { test: string[]; claim?: string },
+      ) => {
+        const acToTests: Record<string, string[]> = {};
+        for (const pair of test) {
+          const [id = '', ...rest] = pair.split('=');
+          if (rest.length === 0) throw new CliError(`"${pair}" names no test: write it as AC-1=name of the test`);
+          acToTests[id] = [...(acToTests[id] ?? []), rest.join('=')];
+        }
+        const answer = await call<{ task: TaskView }>(flags, 'tasks.submit', {
+          ...named(name, flags),
+          base,
+          red,
+          green,
+          acToTests,
+          ...(claim !== undefined && { claim }),
+        });
+        tell(flags, answer, ` What comes of it: clawdbot proof show ${name}`);
+      },
+    );
+  verb(task, 'verdict <name> <verdict>', 'Judge proved work: PASS, FAIL or BLOCKED')
+    .requiredOption('--layer <number>', '2: the tests mean the criteria; 3: an attempt to refute it')
+    .requiredOption('--commit <commit>', 'the commit you looked at')
+    .requiredOption('--reason <text>', 'what you saw')
+    .action(async (name: string, verdict: string, { layer, commit, reason, ...flags }: Flags & Record<'layer' | 'commit' | 'reason', string>) =>
+      tell(flags, await call(flags, 'tasks.verdict', { ...named(name, flags), verdict, layer: Number(layer), commit, reason })),
+    );
+
+  verb(proof, 'show <task>', 'One page: criteria, tests, commits, gates, verdicts').action(async (name: string, flags: Flags) => {
+    const page = await call<ProofPage>(flags, 'proof.show', named(name, flags));
+    if (flags.json) print(page);
+    else world.out(proofText(page));
+  });
+  verb(proof, 'export <task> <file>', 'The same page as a Markdown file').action(async (name: string, path: string, flags: Flags) => {
+    writeFileSync(path, proofText(await call<ProofPage>(flags, 'proof.show', named(name, flags))));
+    world.out(`Written to ${path}.\n`);
+  });
+}

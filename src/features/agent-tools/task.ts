@@ -1,0 +1,128 @@
+// task: agents see what is to be done, submit work for proof, and judge the work of others, each with the rights of its role.
+
+import { z } from 'zod';
+import { roleOfAgent, rolePolicies } from '../../domain/team.ts';
+import { verdictWord } from '../../domain/trust.ts';
+import { isFault } from '../../kit/fault.ts';
+import type { Tool, ToolContext } from '../../ports/tool.ts';
+import { listTasks } from '../tasks/ops.ts';
+import { durably } from '../turns/durably.ts';
+import { isOneFamily } from '../validation/families.ts';
+import { VerdictInput } from '../validation/methods.ts';
+import { type ProofPage, proofPage } from '../validation/page.ts';
+import { specTask, submitTask } from '../validation/proving.ts';
+import type { Asker } from '../validation/rows.ts';
+import { SubmissionInput, specFrom, TaskSpecInput } from '../validation/spec.ts';
+import { giveVerdict } from '../validation/verdicts.ts';
+import { type AgentToolWorld, answer, refuse, withoutEmpty } from './world.ts';
+
+const named = { name: z.string().min(1), project: z.string().optional() };
+const Input = z.discriminatedUnion('action', [
+  z.object({ action: z.literal('list') }),
+  z.object({ action: z.literal('show'), ...named }),
+  z.object({ action: z.literal('spec'), ...named, spec: TaskSpecInput }),
+  z.object({ action: z.literal('submit'), ...named, ...SubmissionInput.shape }),
+  z.object({ action: z.literal('verdict'), ...VerdictInput.shape, layer: z.coerce.number().pipe(VerdictInput.shape.layer) }),
+]);
+const LISTED = 100;
+
+export function createTaskTool({ store, config }: AgentToolWorld): Tool {
+  const policies = rolePolicies(config);
+  const asker = ({ runId, agentId }: ToolContext): Asker => ({ actor: `run:${runId}`, runId, agentRole: roleOfAgent(config, agentId) });
+  const act = async (asked: z.infer<typeof Input>, context: ToolContext): Promise<Record<string, unknown>> => {
+    const { workspaceId, signal } = context;
+    switch (asked.action) {
+      case 'list': {
+        const tasks = await store.call(listTasks, { workspaceId, limit: LISTED, open: true });
+        return { tasks: tasks.map(({ name, project, title, state, owner, attempts }) => ({ name, project, title, state, owner, attempts })) };
+      }
+      case 'show':
+        return brief(await store.call(proofPage, { workspaceId, ...ofTask(asked) }));
+      case 'spec': {
+        const change = { workspaceId, ...ofTask(asked), spec: specFrom(asked.spec), by: asker(context), policies };
+        return { status: 'ok', state: (await durably(store, specTask, change, signal)).state };
+      }
+      case 'submit': {
+        const { base, red, green, acToTests, claim } = asked;
+        const submitted = { workspaceId, ...ofTask(asked), submission: { base, red, green, acToTests }, claim, by: asker(context), policies };
+        const { task } = await durably(store, submitTask, submitted, signal);
+        return { status: 'ok', state: task.state, note: 'The gateway proves it now. You are told when a gate refutes it; done comes after all layers.' };
+      }
+      case 'verdict': {
+        const { verdict, layer, commit, reason } = asked;
+        const word = verdictWord(verdict);
+        const judged = { workspaceId, ...ofTask(asked), layer, commit, reason, word, by: asker(context), isOneFamily: isOneFamily(config) };
+        return { status: 'ok', word, state: (await durably(store, giveVerdict, judged, signal)).state };
+      }
+    }
+  };
+  return {
+    spec: {
+      name: 'task',
+      about:
+        'The tasks of the team. list; show one with its criteria, gates and verdicts; submit your work for proof (base, red: the commit that adds the failing tests alone, green: the finished work, acToTests: the tests of each criterion by name); verdict on the work of others (layer 2 or 3, verdict PASS or FAIL, commit, reason); spec says what a task must prove.',
+      schema: {
+        type: 'object',
+        required: ['action'],
+        properties: {
+          action: { type: 'string', enum: ['list', 'show', 'spec', 'submit', 'verdict'] },
+          name: { type: 'string', description: 'The task' },
+          project: { type: 'string' },
+          base: { type: 'string' },
+          red: { type: 'string' },
+          green: { type: 'string' },
+          acToTests: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
+          claim: { type: 'string', description: 'What you say about it. It proves nothing' },
+          layer: { type: 'number' },
+          verdict: { type: 'string' },
+          commit: { type: 'string' },
+          reason: { type: 'string' },
+          spec: {
+            type: 'object',
+            additionalProperties: true,
+            description: '{ repo, target, risk, paths, command { runner: node|vitest|jest|pytest|go|junit|tap, argv }, criteria [{ id, text }] }',
+          },
+        },
+      },
+      idempotent: true,
+      parallel: false,
+    },
+    run: async (input, context) => {
+      const parsed = Input.safeParse(withoutEmpty(input));
+      if (!parsed.success) return answer({ status: 'error', error: z.prettifyError(parsed.error) });
+      try {
+        return answer(await act(parsed.data, context));
+      } catch (error) {
+        return refuse(error, isFault(error));
+      }
+    },
+  };
+}
+
+const ofTask = ({ name, project }: { readonly name: string; readonly project?: string | undefined }) => ({ name, ...(project !== undefined && { project }) });
+
+/** What a worker or a judge must know; of older submissions only what became of them. */
+function brief({ task, spec, requests }: ProofPage) {
+  const latest = requests.at(-1);
+  const { name, project, title, state, attempts, original, blocked } = task;
+  return {
+    task: { name, project, title, state, attempts, text: original, ...(blocked && { blocked }) },
+    ...(spec && {
+      repo: spec.repo,
+      target: spec.policy.target,
+      risk: spec.policy.risk,
+      paths: spec.policy.paths,
+      command: spec.policy.command,
+      criteria: spec.criteria,
+    }),
+    earlier: requests
+      .slice(0, -1)
+      .map(({ submission, verdicts }) => ({ commit: submission.green, verdicts: verdicts.map(({ layer, word, reason }) => ({ layer, word, reason })) })),
+    ...(latest && {
+      submission: latest.submission,
+      claimOfTheWorker: latest.claim,
+      gates: latest.gates.map(({ gate, result, why }) => ({ gate, result, why })),
+      verdicts: latest.verdicts.map(({ layer, word, reason }) => ({ layer, word, reason })),
+    }),
+  };
+}

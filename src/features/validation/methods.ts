@@ -1,0 +1,83 @@
+// What people can do about the proof of a task. Agents do the same with their task tool, with the rights of their role.
+
+import { z } from 'zod';
+import { rolePolicies } from '../../domain/team.ts';
+import { VERDICT_WORDS, type VerdictWord, verdictWord } from '../../domain/trust.ts';
+import { type MethodContext, method } from '../../ports/method.ts';
+import type { TaskView } from '../tasks/ops.ts';
+import { isOneFamily } from './families.ts';
+import { type ProofPage, proofPage } from './page.ts';
+import { specTask, submitTask } from './proving.ts';
+import type { Asker } from './rows.ts';
+import { SubmissionInput, specFrom, TaskSpecInput } from './spec.ts';
+import { giveVerdict } from './verdicts.ts';
+
+const Task = z.custom<TaskView>();
+const Named = { name: z.string().min(1).max(200).describe('The task by its name or id.'), project: z.string().max(80).optional() };
+
+export const VerdictInput = z.strictObject({
+  ...Named,
+  layer: z.union([z.literal(2), z.literal(3)]),
+  verdict: z
+    .string()
+    .min(1)
+    .max(60)
+    .describe(`${VERDICT_WORDS.filter((word) => word !== 'WAIVED').join(', ')}. Whatever is no plain PASS completes nothing.`),
+  commit: z
+    .string()
+    .regex(/^[0-9a-f]{7,64}$/)
+    .describe('The commit that was looked at.'),
+  reason: z.string().trim().min(1).max(4000),
+});
+
+const person = ({ principal }: MethodContext): Asker => ({ actor: principal.actor, runId: null });
+
+export const tasksSpec = method({
+  name: 'tasks.spec',
+  scope: 'operator.write',
+  about: 'Says what a task must prove, and in which repository. Another specification voids what was judged before.',
+  input: z.strictObject({ ...Named, spec: TaskSpecInput }),
+  output: z.object({ task: Task }),
+  run: async (context, { spec, ...named }) => {
+    const { store, workspaceId, gateway } = context;
+    return {
+      task: await store.call(specTask, { workspaceId, ...named, spec: specFrom(spec), by: person(context), policies: rolePolicies(gateway.config().config) }),
+    };
+  },
+});
+
+export const tasksSubmit = method({
+  name: 'tasks.submit',
+  scope: 'operator.write',
+  about: 'Submits work for proof: commits and the tests of each criterion. What comes of it is decided by the gates.',
+  input: z.strictObject({ ...Named, ...SubmissionInput.shape }),
+  output: z.object({ task: Task, requestId: z.string() }),
+  run: async (context, { name, project, claim, ...submission }) => {
+    const { store, workspaceId, gateway } = context;
+    const named = { name, ...(project !== undefined && { project }) };
+    return store.call(submitTask, { workspaceId, ...named, submission, claim, by: person(context), policies: rolePolicies(gateway.config().config) });
+  },
+});
+
+export const tasksVerdict = method({
+  name: 'tasks.verdict',
+  scope: 'operator.approvals',
+  about: 'Gives the verdict of layer 2 or 3 on a commit that layer 0 has proved.',
+  input: VerdictInput,
+  output: z.object({ task: Task, word: z.custom<VerdictWord>() }),
+  run: async (context, { verdict, ...asked }) => {
+    const { store, workspaceId, gateway } = context;
+    const word = verdictWord(verdict);
+    const task = await store.call(giveVerdict, { workspaceId, ...asked, word, by: person(context), isOneFamily: isOneFamily(gateway.config().config) });
+    return { task, word };
+  },
+});
+
+export const proofShow = method({
+  name: 'proof.show',
+  scope: 'operator.read',
+  about: 'All that was submitted, proved and judged of a task, oldest first.',
+  input: z.strictObject(Named),
+  output: z.custom<ProofPage>(),
+  run: ({ store, workspaceId }, named) => store.call(proofPage, { workspaceId, ...named }),
+});

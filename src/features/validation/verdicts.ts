@@ -1,0 +1,112 @@
+// Verdicts of layers 2 and 3, and the merge: the only way to done.
+
+import { fault } from '../../domain/fault-codes.ts';
+import { NO_USAGE } from '../../domain/transcript.ts';
+import { type Author, decideVerdict, type VerdictWord } from '../../domain/trust.ts';
+import { type OpSteps, txOp } from '../../ports/store.ts';
+import { noticeOf, takeMessage } from '../inbox/ops.ts';
+import { endRun } from '../runs/end.ts';
+import { enqueueRun } from '../runs/enqueue.ts';
+import { type Held, heldRun } from '../runs/lease-ops.ts';
+import { findTask, type TaskView, updateTask, viewTask } from '../tasks/ops.ts';
+import { policyHash } from './prove.ts';
+import {
+  ACTOR,
+  type Asker,
+  addVerdict,
+  askForVerdict,
+  authorOf,
+  evidence,
+  moveRequest,
+  type NamedTask,
+  proofRun,
+  requestOfRun,
+  sendBack,
+  taskById,
+  verdictsOf,
+} from './rows.ts';
+
+interface Judging extends NamedTask {
+  readonly layer: 2 | 3;
+  readonly word: VerdictWord;
+  readonly commit: string;
+  readonly reason: string;
+  readonly by: Asker;
+  readonly isOneFamily: boolean;
+}
+
+/** A verdict of layer 2 or 3, or the rule that refuses it. @throws Fault `task.not_found`, `verdict.refused` */
+export const giveVerdict = txOp(
+  'validation.verdict',
+  function* (tx, { layer, word, commit, reason, by, isOneFamily, ...named }: Judging): OpSteps<TaskView> {
+    const task = yield* findTask(tx, named);
+    const author = yield* authorOf(tx, named.workspaceId, by);
+    const found = task.request_id === null ? undefined : yield* requestOfRun(tx, task.request_id);
+    if (!found) throw fault('verdict.refused', { name: task.name, rule: 'nothing is submitted' });
+    const { request, spec } = found;
+    const given = yield* tx.all(verdictsOf, { requestId: request.id });
+    const isRepeated = given.some(
+      (one) => one.layer === layer && one.word === word && one.commit_id === request.head && (JSON.parse(one.author) as Author).actor === author.actor,
+    ); // written by addVerdict
+    if (isRepeated) return viewTask(task);
+    const passes = (wanted: number) => given.some((one) => one.layer === wanted && one.word === 'PASS' && one.commit_id === request.head);
+    const decision = decideVerdict({
+      layer,
+      risk: spec.policy.risk,
+      author,
+      worker: JSON.parse(request.worker) as Author, // written by submitTask
+      commit,
+      head: request.head,
+      policyHash: request.policy_hash,
+      currentPolicyHash: policyHash(spec.policy),
+      isProved: passes(0) && task.state === 'in_validation',
+      hasLayer2: passes(2),
+      isOneFamily,
+    });
+    if (!decision.ok) throw fault('verdict.refused', { name: task.name, rule: decision.rule });
+    const gates = given.filter((one) => one.layer === 0).flatMap((one) => JSON.parse(one.gates) as string[]); // written by addVerdict
+    yield* addVerdict(tx, request, { layer, word, author, reason, gates, note: decision.note });
+    if (word !== 'PASS') {
+      yield* tx.run(moveRequest, { ...request, state: 'settled', settled_at: tx.now });
+      if (word === 'BLOCKED') {
+        const blocked = JSON.stringify({ owner: 'coordinator', action: reason.slice(0, 300), recheckAt: tx.now + 3_600_000 });
+        return viewTask(yield* updateTask(tx, task, { state: 'blocked', blocked }, author.actor, 'infrastructure'));
+      }
+      yield* sendBack(tx, task, request, `layer ${layer} says ${word}: ${reason}`);
+      return viewTask((yield* tx.one(taskById, { id: task.id })) ?? task);
+    }
+    if (layer === 2) {
+      yield* askForVerdict(tx, task, request, 3);
+      return viewTask(yield* updateTask(tx, task, {}, author.actor, 'layer 2 passed'));
+    }
+    const validated = yield* updateTask(tx, task, { state: 'validated' }, author.actor, 'layer 3 passed');
+    yield* tx.run(moveRequest, { ...request, state: 'settled', settled_at: tx.now });
+    yield* enqueueRun(tx, proofRun(validated, tx.newId('run'), { requestId: request.id, step: 'merge' }));
+    return viewTask(yield* updateTask(tx, validated, { state: 'merging' }, ACTOR));
+  },
+  { worker: true },
+);
+
+/** The end of a merge: the only way to done. Ends the run. */
+export const settleMerge = txOp(
+  'validation.settleMerge',
+  function* (tx, { requestId, merged, why, ...held }: Held & { requestId: string; merged: boolean; why: string }): OpSteps<void> {
+    const run = yield* heldRun(tx, held);
+    const found = yield* requestOfRun(tx, requestId);
+    if (found?.task.state === 'merging') {
+      const { task, request } = found;
+      yield* evidence(tx, request, { kind: 'merge', producedBy: 'gateway', body: { merged, why, commit: request.head } });
+      if (merged) {
+        yield* updateTask(tx, task, { state: 'done' }, ACTOR, why);
+        const content = { task: task.name, project: task.project, commit: request.head, page: `clawdbot proof show ${task.name}` };
+        yield* takeMessage(
+          tx,
+          task.workspace_id,
+          noticeOf({ type: 'notification', subject: `Done: ${task.name}`, content, box: 'coordinator', actor: ACTOR, key: `done:${request.id}` }),
+        );
+      } else yield* sendBack(tx, task, request, `it cannot be merged: ${why}`);
+    }
+    yield* endRun(tx, run, { state: 'succeeded', attempt: 'done', actor: ACTOR, outcome: { text: why, stopReason: 'stop', usage: NO_USAGE, steps: 1 } });
+  },
+  { worker: true },
+);
