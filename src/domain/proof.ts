@@ -48,6 +48,7 @@ export const GATES = {
   G5: 'a report with tests in it can be read',
   G6: 'every repetition says the same',
   G7: 'changed code that is made wrong is noticed by a test',
+  G8: 'checks that its worker never saw pass at GREEN, and not without the work',
   G9: 'the work does not look whether it is being tested',
 } as const;
 export type Gate = keyof typeof GATES;
@@ -69,6 +70,14 @@ export interface Proof {
   readonly gates: readonly GateResult[];
   readonly isolation: string;
   readonly head: string;
+}
+
+/** Checks that a validator writes from the criteria, before it sees the work. Its worker never sees them. */
+export interface HeldOut {
+  /** Test files, laid over the work. */
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+  /** The tests in them by their names. */
+  readonly tests: readonly string[];
 }
 
 export const REPEATS: Readonly<Record<Risk, number>> = { low: 3, medium: 5, high: 10 };

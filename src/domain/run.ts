@@ -85,6 +85,9 @@ export interface Replies {
 }
 
 /** What the run is asked to do, as submitted. */
+/** What a run of kind `proof` does: layer 0, the checks that the worker never saw, the merge. */
+export type ProofStep = 'prove' | 'held-out' | 'merge';
+
 export interface RunInput {
   readonly message: string;
   readonly attachments?: readonly Attachment[];
@@ -104,7 +107,7 @@ export interface RunInput {
   /** A conversation between two agents: how often each may still answer. */
   readonly replies?: Replies;
   /** What a run of kind `proof` does. */
-  readonly proof?: { readonly requestId: string; readonly step: 'prove' | 'merge' };
+  readonly proof?: { readonly requestId: string; readonly step: ProofStep };
   /** The tool to call, for runs of kind `tool`. */
   readonly tool?: { readonly name: string; readonly args: Readonly<Record<string, unknown>>; readonly sessionKey: string };
 }

@@ -23,7 +23,7 @@ import { tasksAdd, tasksGet, tasksList, tasksMove } from './tasks/methods.ts';
 import { rolesExplain, rolesList, teamInit, teamShow } from './team/methods.ts';
 import { toolsInvoke } from './tools/methods.ts';
 import { usageCost, usageFund, usageReport } from './usage/methods.ts';
-import { proofShow, tasksSpec, tasksSubmit, tasksVerdict } from './validation/methods.ts';
+import { proofShow, tasksHoldOut, tasksSpec, tasksSubmit, tasksVerdict } from './validation/methods.ts';
 import { whyMethod } from './why/methods.ts';
 import { workspaceHistory, workspacePhase, workspaceShow, workspaceStatus } from './workspace/methods.ts';
 
@@ -84,6 +84,7 @@ export const methods: readonly AnyMethod[] = [
   tasksMove,
   tasksSpec,
   tasksSubmit,
+  tasksHoldOut,
   tasksVerdict,
   proofShow,
   spawnsRequest,

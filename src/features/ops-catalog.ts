@@ -27,6 +27,7 @@ import { cancelSpawn, childrenOf, getSpawn, listSpawns, requestSpawn, tidySessio
 import { addTask, getTask, listTasks, moveTask, takeWorkFile } from './tasks/ops.ts';
 import { beatsToShow, noteBeats, restartTask, tendTasks } from './tasks/tend.ts';
 import { fundBudget, spendingSince } from './usage/ops.ts';
+import { holdOut, settleHeldOut } from './validation/held-out.ts';
 import { proofPage } from './validation/page.ts';
 import { beginProof, recordGate, settleProof, specTask, stallProof, submitTask } from './validation/proving.ts';
 import { giveVerdict, settleMerge } from './validation/verdicts.ts';
@@ -55,6 +56,8 @@ export const ops: readonly AnyOp[] = [
   stallProof,
   giveVerdict,
   settleMerge,
+  holdOut,
+  settleHeldOut,
   proofPage,
   addTask,
   getTask,

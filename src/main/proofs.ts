@@ -6,11 +6,12 @@ import { openMirror } from '../adapters/repo/git.ts';
 import { mergeForward } from '../adapters/repo/merge.ts';
 import { runCommand } from '../adapters/repo/run-command.ts';
 import { REPORTS } from '../adapters/reports/catalog.ts';
-import { type Tested, Unreadable } from '../features/validation/gates.ts';
-import { prove } from '../features/validation/prove.ts';
+import type { TestCommand } from '../domain/proof.ts';
+import { type GateWorld, type Tested, Unreadable } from '../features/validation/gates.ts';
+import { prove, proveHeldOut } from '../features/validation/prove.ts';
 import type { Clock } from '../kit/clock.ts';
 import { newSecret } from '../kit/id.ts';
-import type { Prover } from '../ports/repo.ts';
+import type { ProofOrder, Prover } from '../ports/repo.ts';
 import type { Sandbox } from '../ports/sandbox.ts';
 
 interface ProverOptions {
@@ -23,38 +24,42 @@ interface ProverOptions {
 const TEST_TIMEOUT_S = 300;
 
 export function createProver({ stateDir, sandbox, path, clock }: ProverOptions): Prover {
-  const proveWork: Prover['prove'] = async ({ repo, policy, submission }, { known, record, signal }) => {
+  const withWorld = async <T>({ repo, policy, submission }: ProofOrder, signal: AbortSignal, use: (world: GateWorld) => Promise<T>): Promise<T> => {
     const mirror = await openMirror({ repo, dir: join(stateDir, 'proofs'), sandbox, path, signal });
-    const { command } = policy;
-    const test = async (tree: string): Promise<Tested> => {
-      const report = join(tree, `.report-${newSecret(8)}`);
-      const reader = REPORTS[command.runner];
-      const cwd = join(tree, command.cwd ?? '.');
-      const argv = reader.argv(command.argv, report);
-      const env = { PATH: path, LANG: 'C.UTF-8', CI: '1' };
-      const wrapped = sandbox.wrap({ argv, cwd, workspace: tree, binds: [], hidden: [], network: 'none', env });
-      const { code, stdout, stderr, timedOut } = await runCommand({ wrapped, timeoutMs: (command.timeoutSeconds ?? TEST_TIMEOUT_S) * 1000, signal });
-      signal.throwIfAborted();
-      if (timedOut) throw new Unreadable(`the tests did not end within ${command.timeoutSeconds ?? TEST_TIMEOUT_S} s`);
-      try {
-        const read = reader.read({ stdout, file: plainFile(report) });
-        rmSync(report, { force: true });
-        if (read.cases.length === 0) throw new Error('there is not one test in it');
-        return { report: read, code };
-      } catch (error) {
-        const said = (stderr || stdout).trim().slice(-600);
-        throw new Unreadable(`no report of the tests: ${error instanceof Error ? error.message : String(error)}${said === '' ? '' : ` (${said})`}`);
-      }
-    };
     try {
-      return await prove({ mirror, policy, submission, test, write: replaceFile, signal, clock, isolation: sandbox.level, known, record });
+      return await use({ mirror, policy, submission, test: (tree) => runTests(tree, policy.command, signal), write: replaceFile, signal });
     } finally {
       await mirror.close();
     }
   };
+  const runTests = async (tree: string, command: TestCommand, signal: AbortSignal): Promise<Tested> => {
+    const report = join(tree, `.report-${newSecret(8)}`);
+    const reader = REPORTS[command.runner];
+    const cwd = join(tree, command.cwd ?? '.');
+    const argv = reader.argv(command.argv, report);
+    const env = { PATH: path, LANG: 'C.UTF-8', CI: '1' };
+    const wrapped = sandbox.wrap({ argv, cwd, workspace: tree, binds: [], hidden: [], network: 'none', env });
+    const { code, stdout, stderr, timedOut } = await runCommand({ wrapped, timeoutMs: (command.timeoutSeconds ?? TEST_TIMEOUT_S) * 1000, signal });
+    signal.throwIfAborted();
+    if (timedOut) throw new Unreadable(`the tests did not end within ${command.timeoutSeconds ?? TEST_TIMEOUT_S} s`);
+    try {
+      const read = reader.read({ stdout, file: plainFile(report) });
+      rmSync(report, { force: true });
+      if (read.cases.length === 0) throw new Error('there is not one test in it');
+      return { report: read, code };
+    } catch (error) {
+      const said = (stderr || stdout).trim().slice(-600);
+      throw new Unreadable(`no report of the tests: ${error instanceof Error ? error.message : String(error)}${said === '' ? '' : ` (${said})`}`);
+    }
+  };
+  const isolation = sandbox.level;
   const merge: Prover['merge'] = ({ repo, policy: { target }, submission: { base, green } }, signal) =>
     mergeForward({ repo, hidden: [stateDir], target, base, green, sandbox, path, signal });
-  return { prove: proveWork, merge };
+  return {
+    prove: (order, { known, record, signal }) => withWorld(order, signal, (world) => prove({ ...world, clock, isolation, known, record })),
+    heldOut: (order, checks, signal) => withWorld(order, signal, (world) => proveHeldOut({ ...world, clock, isolation }, checks)),
+    merge,
+  };
 }
 
 function plainFile(path: string): string | undefined {

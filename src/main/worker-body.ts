@@ -227,7 +227,7 @@ function refusingProver(refusal: string): Prover {
   const refuse = async () => {
     throw new Error(refusal);
   };
-  return { prove: refuse, merge: refuse };
+  return { prove: refuse, heldOut: refuse, merge: refuse };
 }
 
 function processLedger(store: Store, whose: { readonly workspaceId: string; readonly workerId: string }) {

@@ -1,6 +1,6 @@
 // A repository as a proof sees it: a mirror that no agent can write, and clean trees of its commits.
 
-import type { GateResult, Proof, ProofPolicy, Submission } from '../domain/proof.ts';
+import type { GateResult, HeldOut, Proof, ProofPolicy, Submission } from '../domain/proof.ts';
 
 export interface Change {
   /** From the top of the repository, with `/`. */
@@ -58,5 +58,6 @@ export interface Merge {
 /** What the gateway itself does with the work of agents. @throws Error where it could not judge */
 export interface Prover {
   readonly prove: (order: ProofOrder, calls: ProofCalls) => Promise<Proof>;
+  readonly heldOut: (order: ProofOrder, checks: HeldOut, signal: AbortSignal) => Promise<GateResult>;
   readonly merge: (order: ProofOrder, signal: AbortSignal) => Promise<Merge>;
 }

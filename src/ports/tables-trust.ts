@@ -27,7 +27,7 @@ export interface EvidenceTable {
   request_id: string;
   kind: string;
   digest: string;
-  produced_by: 'gateway' | 'worker';
+  produced_by: 'gateway' | 'worker' | 'validator';
   /** JSON. */
   body: string;
   at: number;

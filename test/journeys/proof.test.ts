@@ -29,6 +29,16 @@ interface Work {
 }
 
 /** Agents that submit and judge what they are told: the models of this test read commits out of their mail. */
+const CHECKS = {
+  files: [
+    {
+      path: 'test/held-out.test.js',
+      text: "import { test } from 'node:test';\nimport assert from 'node:assert/strict';\nimport { price } from '../src/price.js';\ntest('twelve and fifty', () => {\n  assert.equal(price(12, 10), 108);\n  assert.equal(price(50, 2), 90);\n});\ntest('none is free', () => assert.equal(price(0, 5), 0));\n",
+    },
+  ],
+  tests: ['twelve and fifty', 'none is free'],
+};
+
 const scenarioOf = (works: Readonly<Record<string, Work>>) => ({
   name: 'proof',
   rules: [
@@ -45,7 +55,21 @@ const scenarioOf = (works: Readonly<Record<string, Work>>) => ({
         },
       ],
     },
+    { when: { user: 'inspect (\\S+)', step: 0 }, tools: [{ name: 'task', input: { action: 'show', name: '{{user.1}}' } }] },
     { when: { user: 'set (\\S+) done', step: 0 }, tools: [{ name: 'task', input: { action: 'done', name: '{{user.1}}' } }] },
+    {
+      when: { user: 'Held-out checks: (\\S+)', step: 0 },
+      tools: [{ name: 'task', input: { action: 'hold_out', name: '{{user.1}}', checks: CHECKS } }],
+    },
+    {
+      when: { user: 'Layer 3: (\\S+)[^]*"commit": ?"([0-9a-f]+)"[^]*"heldOutChecks": ?"fail', step: 0 },
+      tools: [
+        {
+          name: 'task',
+          input: { action: 'verdict', name: '{{user.1}}', commit: '{{user.2}}', layer: 3, verdict: 'REJECTED', reason: 'the check at 12 fails' },
+        },
+      ],
+    },
     {
       when: { user: 'Layer (\\d): (\\S+)[^]*"commit": ?"([0-9a-f]+)"', step: 0 },
       tools: [
@@ -62,7 +86,7 @@ const scenarioOf = (works: Readonly<Record<string, Work>>) => ({
         },
       ],
     },
-    { when: { user: 'submit|judge|set|Layer', result: '([^]*)' }, text: '{{result.1}}' },
+    { when: { user: 'submit|judge|set|Layer|Held-out|inspect', result: '([^]*)' }, text: '{{result.1}}' },
     { text: 'heard' },
   ],
 });
@@ -197,4 +221,51 @@ it('what is in the way of a proof or a merge is said, and is no failure of the w
   );
   assert.ok(said);
   assert.equal(await stateOf(client, 'TASK-6'), 'ready');
+});
+
+it('answers that are hard-coded pass every test and end at the checks that their author never saw', async (t) => {
+  const { repo, base, client } = await team(t, (made, from) => {
+    const coded = honest(made, {
+      'src/price.js':
+        'export function price(count, each) {\n  if (count === 10 && each === 10) return 90;\n  if (count === 20 && each === 5) return 90;\n  return count * each;\n}\n',
+    });
+    made.git('reset', '--quiet', '--hard', from);
+    return { coded, honest: honest(made) };
+  });
+  await specified(client, repo, 'TASK-7', { risk: 'medium' });
+  const shown = await told(client, 'checker', 'inspect TASK-7');
+  assert.deepEqual([shown.first !== undefined, shown.submission], [true, undefined], 'a validator writes its checks first');
+  await told(client, 'builder', 'submit coded for TASK-7');
+  await until('the refutation', async () => (await ask(client, 'tasks.get', { name: 'TASK-7' })).task.attempts === 1, 40_000);
+  const { requests } = await ask(client, 'proof.show', { name: 'TASK-7' });
+  const words = (request: { gates: { gate: string; result: string }[]; verdicts: { layer: number; word: string }[] }) => [
+    ...request.gates.slice(-2).map(({ gate, result }) => `${gate} ${result}`),
+    ...request.verdicts.map(({ layer, word }) => `${layer} ${word}`),
+  ];
+  assert.deepEqual(words(requests[0]), ['G7 pass', 'G8 fail', '0 PASS', '2 PASS', '3 FAIL']);
+  assert.doesNotMatch(
+    JSON.stringify(await told(client, 'builder', 'inspect TASK-7')),
+    /held-out\.test|twelve and fifty", "none/,
+    'the worker does not see the checks',
+  );
+  assert.equal(repo.git('rev-parse', 'main'), base);
+
+  await told(client, 'builder', 'submit honest for TASK-7');
+  await settles(client, 'TASK-7', 'done');
+  const after = await ask(client, 'proof.show', { name: 'TASK-7' });
+  assert.deepEqual(words(after.requests[1]), ['G7 pass', 'G8 pass', '0 PASS', '2 PASS', '3 PASS']);
+  assert.equal(after.requests[1].verdicts[2].note, 'one_family');
+});
+
+it('a FAIL that the gateway has not seen is refused', async (t) => {
+  const { repo, client, works } = await team(t, (made) => ({ honest: honest(made) }));
+  const green = works['honest']?.green ?? '';
+  await specified(client, repo, 'TASK-8', { risk: 'medium' });
+  await told(client, 'builder', 'submit honest for TASK-8');
+  const refused = await until('a refused FAIL', async () => {
+    const { error } = await told(client, 'checker', `judge TASK-8 ${green} 3 FAIL`);
+    return /a FAIL counts when the gateway has seen it/.test(error ?? '') || (await stateOf(client, 'TASK-8')) === 'done';
+  });
+  assert.ok(refused);
+  await settles(client, 'TASK-8', 'done');
 });

@@ -8,11 +8,12 @@ import type { Tool, ToolContext } from '../../ports/tool.ts';
 import { listTasks } from '../tasks/ops.ts';
 import { durably } from '../turns/durably.ts';
 import { isOneFamily } from '../validation/families.ts';
+import { holdOut } from '../validation/held-out.ts';
 import { VerdictInput } from '../validation/methods.ts';
 import { type ProofPage, proofPage } from '../validation/page.ts';
 import { specTask, submitTask } from '../validation/proving.ts';
 import type { Asker } from '../validation/rows.ts';
-import { SubmissionInput, specFrom, TaskSpecInput } from '../validation/spec.ts';
+import { HeldOutInput, SubmissionInput, specFrom, TaskSpecInput } from '../validation/spec.ts';
 import { giveVerdict } from '../validation/verdicts.ts';
 import { type AgentToolWorld, answer, refuse, withoutEmpty } from './world.ts';
 
@@ -21,6 +22,7 @@ const Input = z.discriminatedUnion('action', [
   z.object({ action: z.literal('list') }),
   z.object({ action: z.literal('show'), ...named }),
   z.object({ action: z.literal('spec'), ...named, spec: TaskSpecInput }),
+  z.object({ action: z.literal('hold_out'), ...named, checks: HeldOutInput }),
   z.object({ action: z.literal('submit'), ...named, ...SubmissionInput.shape }),
   z.object({ action: z.literal('verdict'), ...VerdictInput.shape, layer: z.coerce.number().pipe(VerdictInput.shape.layer) }),
 ]);
@@ -37,10 +39,18 @@ export function createTaskTool({ store, config }: AgentToolWorld): Tool {
         return { tasks: tasks.map(({ name, project, title, state, owner, attempts }) => ({ name, project, title, state, owner, attempts })) };
       }
       case 'show':
-        return brief(await store.call(proofPage, { workspaceId, ...ofTask(asked) }));
+        return brief(await store.call(proofPage, { workspaceId, ...ofTask(asked), by: asker(context) }));
       case 'spec': {
         const change = { workspaceId, ...ofTask(asked), spec: specFrom(asked.spec), by: asker(context), policies };
         return { status: 'ok', state: (await durably(store, specTask, change, signal)).state };
+      }
+      case 'hold_out': {
+        const kept = { workspaceId, ...ofTask(asked), checks: asked.checks, by: asker(context), policies };
+        return {
+          status: 'ok',
+          state: (await durably(store, holdOut, kept, signal)).state,
+          note: 'The gateway runs them when the work is proved, and tells you what came of it.',
+        };
       }
       case 'submit': {
         const { base, red, green, acToTests, claim } = asked;
@@ -60,12 +70,12 @@ export function createTaskTool({ store, config }: AgentToolWorld): Tool {
     spec: {
       name: 'task',
       about:
-        'The tasks of the team. list; show one with its criteria, gates and verdicts; submit your work for proof (base, red: the commit that adds the failing tests alone, green: the finished work, acToTests: the tests of each criterion by name); verdict on the work of others (layer 2 or 3, verdict PASS or FAIL, commit, reason); spec says what a task must prove.',
+        'The tasks of the team. list; show one with its criteria, gates and verdicts; submit your work for proof (base, red: the commit that adds the failing tests alone, green: the finished work, acToTests: the tests of each criterion by name); verdict on the work of others (layer 2 or 3, verdict PASS or FAIL, commit, reason); hold_out keeps checks (files, tests) that a validator writes from the criteria before it looks at the work; spec says what a task must prove.',
       schema: {
         type: 'object',
         required: ['action'],
         properties: {
-          action: { type: 'string', enum: ['list', 'show', 'spec', 'submit', 'verdict'] },
+          action: { type: 'string', enum: ['list', 'show', 'spec', 'submit', 'hold_out', 'verdict'] },
           name: { type: 'string', description: 'The task' },
           project: { type: 'string' },
           base: { type: 'string' },
@@ -73,6 +83,7 @@ export function createTaskTool({ store, config }: AgentToolWorld): Tool {
           green: { type: 'string' },
           acToTests: { type: 'object', additionalProperties: { type: 'array', items: { type: 'string' } } },
           claim: { type: 'string', description: 'What you say about it. It proves nothing' },
+          checks: { type: 'object', additionalProperties: true, description: 'hold_out: { files [{ path, text }], tests [names] }' },
           layer: { type: 'number' },
           verdict: { type: 'string' },
           commit: { type: 'string' },
@@ -102,7 +113,7 @@ export function createTaskTool({ store, config }: AgentToolWorld): Tool {
 const ofTask = ({ name, project }: { readonly name: string; readonly project?: string | undefined }) => ({ name, ...(project !== undefined && { project }) });
 
 /** What a worker or a judge must know; of older submissions only what became of them. */
-function brief({ task, spec, requests }: ProofPage) {
+function brief({ task, spec, requests, heldOut, isHidden }: ProofPage) {
   const latest = requests.at(-1);
   const { name, project, title, state, attempts, original, blocked } = task;
   return {
@@ -115,6 +126,8 @@ function brief({ task, spec, requests }: ProofPage) {
       command: spec.policy.command,
       criteria: spec.criteria,
     }),
+    ...(heldOut && { heldOutChecks: heldOut.checks }),
+    ...(isHidden && { first: 'Write held-out checks from these criteria (hold_out). The work is shown to you afterwards.' }),
     earlier: requests
       .slice(0, -1)
       .map(({ submission, verdicts }) => ({ commit: submission.green, verdicts: verdicts.map(({ layer, word, reason }) => ({ layer, word, reason })) })),

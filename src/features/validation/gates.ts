@@ -1,7 +1,7 @@
 // The gates of layer 0, cheapest first. Each says what it saw; the first that fails ends the proof.
 
 import { applyMutant, canMutate, mutantsOf } from '../../domain/mutate.ts';
-import { DETECTS_RUNNER, type Gate, type GateResult, KILLED, NEVER, type ProofPolicy, REPEATS, type Submission } from '../../domain/proof.ts';
+import { DETECTS_RUNNER, type Gate, type GateResult, type HeldOut, KILLED, NEVER, type ProofPolicy, REPEATS, type Submission } from '../../domain/proof.ts';
 import { casesNamed, type TestCase, type TestReport } from '../../domain/test-report.ts';
 import { matchesAny } from '../../kit/glob.ts';
 import type { Change, RepoMirror } from '../../ports/repo.ts';
@@ -117,7 +117,7 @@ const passed = ({ cases }: TestReport) => new Set(cases.filter(({ status }) => s
 const skipped = ({ cases }: TestReport) => cases.filter(({ status }) => status === 'skip').map(({ name }) => name);
 
 async function green(world: GateWorld): Promise<Seen> {
-  const { mirror, submission, test } = world;
+  const { submission, test } = world;
   const before = await testsOfBase(world);
   const { report, code } = await test(await greenTree(world));
   const problem = notGreen(submission, report, code);
@@ -127,7 +127,6 @@ async function green(world: GateWorld): Promise<Seen> {
   if (lost.length > 0) return fail(`passed before and does not pass now: ${some(lost)}`);
   const quiet = skipped(report).filter((name) => !skipped(before).includes(name));
   if (quiet.length > 0) return fail(`skipped now: ${some(quiet)}`);
-  void mirror;
   return pass(`${now.size} tests pass, ${before.cases.length} were there before`);
 }
 
@@ -207,6 +206,31 @@ async function survives(test: GateWorld['test'], tree: string): Promise<boolean>
     throw error;
   }
 }
+
+/** G8: the checks laid over the work, and over what was there before it. They must tell the two apart. */
+export async function heldOut(world: GateWorld, { files, tests }: HeldOut): Promise<Seen> {
+  const { mirror, policy, submission, test, write } = world;
+  const strange = files.filter(({ path }) => !isPlainPath(path) || !matchesAny(path, policy.tests));
+  if (strange.length > 0) return fail(`no tests of this repository by their names: ${some(strange.map(({ path }) => path))}`);
+  const seenIn = async (tree: string): Promise<TestReport> => {
+    for (const { path, text } of files) write(tree, path, text);
+    return (await test(tree)).report;
+  };
+  const report = await seenIn(await greenTree(world));
+  for (const name of tests) {
+    const cases = casesNamed(report, name);
+    if (cases.length === 0) return fail(`the checks have no test "${name}"`);
+    if (cases.some(({ status }) => status !== 'pass')) return fail(`"${name}" does not pass${messageIn(cases)}`);
+  }
+  const before = await seenIn(await mirror.tree(submission.red)).catch((error: unknown) => {
+    if (error instanceof Unreadable) return { cases: [] };
+    throw error;
+  });
+  const tells = tests.some((name) => casesNamed(before, name).every(({ status }) => status !== 'pass'));
+  return tells ? pass(`${tests.length} checks pass, and not without the work`) : fail('every check passes without the work too: they say nothing of it');
+}
+
+const isPlainPath = (path: string) => !path.startsWith('/') && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && part !== '.git');
 
 /** In the order in which they are asked. G5 stands in all that run tests. */
 export const ORDER: readonly (readonly [Gate, (world: GateWorld) => Promise<Seen>])[] = [

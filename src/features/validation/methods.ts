@@ -6,10 +6,11 @@ import { VERDICT_WORDS, type VerdictWord, verdictWord } from '../../domain/trust
 import { type MethodContext, method } from '../../ports/method.ts';
 import type { TaskView } from '../tasks/ops.ts';
 import { isOneFamily } from './families.ts';
+import { holdOut } from './held-out.ts';
 import { type ProofPage, proofPage } from './page.ts';
 import { specTask, submitTask } from './proving.ts';
 import type { Asker } from './rows.ts';
-import { SubmissionInput, specFrom, TaskSpecInput } from './spec.ts';
+import { HeldOutInput, SubmissionInput, specFrom, TaskSpecInput } from './spec.ts';
 import { giveVerdict } from './verdicts.ts';
 
 const Task = z.custom<TaskView>();
@@ -70,6 +71,18 @@ export const tasksVerdict = method({
     const word = verdictWord(verdict);
     const task = await store.call(giveVerdict, { workspaceId, ...asked, word, by: person(context), isOneFamily: isOneFamily(gateway.config().config) });
     return { task, word };
+  },
+});
+
+export const tasksHoldOut = method({
+  name: 'tasks.holdOut',
+  scope: 'operator.approvals',
+  about: 'Keeps checks that the worker never sees. The gateway runs them at the finished work and without it.',
+  input: z.strictObject({ ...Named, checks: HeldOutInput }),
+  output: z.object({ task: Task }),
+  run: async (context, named) => {
+    const { store, workspaceId, gateway } = context;
+    return { task: await store.call(holdOut, { workspaceId, ...named, by: person(context), policies: rolePolicies(gateway.config().config) }) };
   },
 });
 

@@ -7,7 +7,7 @@ import type { ProofPage } from './page.ts';
 type Request = ProofPage['requests'][number];
 
 /** As Markdown. */
-export function proofText({ task, spec, requests }: ProofPage): string {
+export function proofText({ task, spec, requests, heldOut }: ProofPage): string {
   const latest = requests.at(-1);
   const lines = [`# Proof of ${task.name} (${task.project}): ${task.state}`, '', task.title, ''];
   if (!spec) return [...lines, `Nobody has said what it must prove: clawdbot task spec ${task.name}`, ''].join('\n');
@@ -15,6 +15,7 @@ export function proofText({ task, spec, requests }: ProofPage): string {
   if (!latest) return [...lines, 'Nothing is submitted.', ''].join('\n');
   lines.push(isolationOf(latest), '', '## Criteria', '');
   for (const { id, text } of spec.criteria) lines.push(`- ${id}: ${text}`, ...(latest.submission.acToTests[id] ?? []).map((test) => `  - test: ${test}`));
+  if (heldOut) lines.push('', `Held-out checks by ${nameOf(heldOut.author)}, ${when(heldOut.at)}: ${heldOut.checks.tests.join(', ')}`);
   lines.push(...submitted(latest));
   const earlier = requests.slice(0, -1);
   if (earlier.length > 0) lines.push('', '## Earlier', '');

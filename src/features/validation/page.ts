@@ -4,10 +4,14 @@ import type { GateResult, Submission } from '../../domain/proof.ts';
 import type { Author } from '../../domain/trust.ts';
 import { type OpSteps, readOp } from '../../ports/store.ts';
 import { findTask, type TaskView, viewTask } from '../tasks/ops.ts';
-import { evidenceOf, type NamedTask, requestsOf, specOf, verdictsOf } from './rows.ts';
+import { type Asker, authorOf, checksOf, evidenceOf, type KeptChecks, type NamedTask, needsChecks, requestsOf, specOf, verdictsOf } from './rows.ts';
 import type { TaskSpec } from './spec.ts';
 
 export interface ProofPage {
+  /** The checks that the worker must not see: for people and validators. */
+  readonly heldOut: KeptChecks | null;
+  /** Nothing of the work is shown to a validator before it has written its checks. */
+  readonly isHidden: boolean;
   readonly task: TaskView;
   readonly spec: TaskSpec | null;
   readonly requests: readonly {
@@ -35,8 +39,14 @@ export interface ProofPage {
 /** All that was submitted, proved and judged of a task, oldest first. */
 export const proofPage = readOp(
   'validation.page',
-  function* (tx, named: NamedTask): OpSteps<ProofPage> {
+  function* (tx, { by, ...named }: NamedTask & { readonly by?: Asker }): OpSteps<ProofPage> {
     const task = yield* findTask(tx, named);
+    const reader = by && (yield* authorOf(tx, named.workspaceId, by));
+    const spec = specOf(task);
+    const kept = yield* checksOf(tx, task.id);
+    const isJudge = reader?.role === 'validator';
+    const heldOut = !reader || isJudge ? kept : null;
+    const isHidden = isJudge && spec !== null && needsChecks(spec) && kept === null;
     const requests = [];
     for (const row of yield* tx.all(requestsOf, { taskId: task.id })) {
       const pieces = yield* tx.all(evidenceOf, { requestId: row.id });
@@ -63,7 +73,7 @@ export const proofPage = readOp(
         })),
       });
     }
-    return { task: viewTask(task), spec: specOf(task), requests };
+    return { task: viewTask(task), spec, heldOut, isHidden, requests: isHidden ? [] : requests };
   },
   { worker: true },
 );

@@ -7,6 +7,7 @@ import type { Store } from '../../ports/store.ts';
 import type { ToolAssignment } from '../runs/claim.ts';
 import { releaseRun } from '../runs/lease-ops.ts';
 import { durably } from '../turns/durably.ts';
+import { settleHeldOut } from './held-out.ts';
 import { beginProof, recordGate, settleProof, stallProof } from './proving.ts';
 import { settleMerge } from './verdicts.ts';
 
@@ -24,6 +25,11 @@ export async function takeProof(run: ToolAssignment, { store, prover, signal }: 
     const work = await durably(store, beginProof, { ...held, step }, signal);
     if (!work) return;
     const order = { repo: work.spec.repo, policy: work.spec.policy, submission: work.submission };
+    if (step === 'held-out') {
+      if (!work.checks) throw new Error('there are no held-out checks to run');
+      const gate = await prover.heldOut(order, work.checks, signal);
+      return await durably(store, settleHeldOut, { ...held, gate }, signal);
+    }
     if (step === 'merge') {
       const merge = await prover.merge(order, signal);
       return await durably(store, settleMerge, { ...held, ...merge }, signal);

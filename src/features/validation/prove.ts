@@ -1,10 +1,10 @@
 // The proof of layer 0: gate after gate, each once for its inputs, until one fails or all have passed.
 
-import type { GateResult, Proof, ProofPolicy, Submission } from '../../domain/proof.ts';
+import type { Gate, GateResult, HeldOut, Proof, ProofPolicy, Submission } from '../../domain/proof.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { sha256Hex } from '../../kit/id.ts';
 import { canonicalJson } from '../../kit/lines.ts';
-import { type GateWorld, ORDER, type Seen, Unreadable } from './gates.ts';
+import { type GateWorld, heldOut, ORDER, type Seen, Unreadable } from './gates.ts';
 
 interface ProofWorld extends GateWorld {
   readonly clock: Clock;
@@ -33,15 +33,7 @@ export async function prove({ clock, isolation, known, record, ...world }: Proof
     const before = known(inputs);
     if (before) gates.push(before);
     else {
-      const since = clock.elapsed();
-      const seen = await askGate(ask, world);
-      const result: GateResult = {
-        gate: seen.isNothing ? 'G5' : gate,
-        result: seen.result,
-        why: seen.why,
-        ms: Math.round(clock.elapsed() - since),
-        digest: inputs,
-      };
+      const result = await judged(gate, inputs, clock, () => ask(world));
       await record(result);
       gates.push(result);
     }
@@ -52,11 +44,21 @@ export async function prove({ clock, isolation, known, record, ...world }: Proof
   return { word: 'proved', gates, isolation, head };
 }
 
-async function askGate(ask: (world: GateWorld) => Promise<Seen>, world: GateWorld): Promise<Seen & { readonly isNothing: boolean }> {
+/** The gate of the checks that the worker never saw (G8). */
+export async function proveHeldOut({ clock, isolation, ...world }: Omit<ProofWorld, 'known' | 'record'>, checks: HeldOut): Promise<GateResult> {
+  const digest = sha256Hex(canonicalJson({ gate: 'G8', policy: policyHash(world.policy), submission: inputsOf(world.submission), isolation, checks }));
+  return judged('G8', digest, clock, () => heldOut(world, checks));
+}
+
+/** Where there is nothing to read, nothing is proved: that is G5, whichever gate asked. */
+async function judged(gate: Gate, digest: string, clock: Clock, ask: () => Promise<Seen>): Promise<GateResult> {
+  const since = clock.elapsed();
+  const ms = () => Math.round(clock.elapsed() - since);
   try {
-    return { ...(await ask(world)), isNothing: false };
+    const { result, why } = await ask();
+    return { gate, result, why, ms: ms(), digest };
   } catch (error) {
-    if (error instanceof Unreadable) return { result: 'fail', why: error.message, isNothing: true };
+    if (error instanceof Unreadable) return { gate: gate === 'G8' ? gate : 'G5', result: 'fail', why: error.message, ms: ms(), digest };
     throw error;
   }
 }

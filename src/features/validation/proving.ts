@@ -1,8 +1,9 @@
 // From submitted to proved or refuted: each step one transaction, each gate durable as soon as it is there.
 
 import { fault } from '../../domain/fault-codes.ts';
-import type { GateResult, Proof, Submission } from '../../domain/proof.ts';
+import type { GateResult, HeldOut, Proof, Submission } from '../../domain/proof.ts';
 import type { RolePolicies } from '../../domain/role.ts';
+import type { ProofStep } from '../../domain/run.ts';
 import { type Blocked, decideTaskMove, isClosed, type TaskState } from '../../domain/task.ts';
 import { NO_USAGE } from '../../domain/transcript.ts';
 import type { VerdictWord } from '../../domain/trust.ts';
@@ -18,15 +19,17 @@ import {
   ACTOR,
   type Asker,
   addVerdict,
+  askForChecks,
   askForVerdict,
   authorOf,
+  checksOf,
   evidence,
   evidenceOf,
   GATEWAY,
   insertRequest,
   moveRequest,
   type NamedTask,
-  type ProofStep,
+  needsChecks,
   proofRun,
   requestById,
   requestOfRun,
@@ -107,6 +110,7 @@ export const submitTask = txOp(
     yield* tx.run(insertRequest, request);
     yield* evidence(tx, request, { kind: 'claim', producedBy: 'worker', body: { claim, acToTests: submission.acToTests } });
     const next = yield* updateTask(tx, task, { state: 'submitted', request_id: id }, author.actor, `submitted ${submission.green.slice(0, 12)}`);
+    if (needsChecks(spec) && !(yield* checksOf(tx, task.id))) yield* askForChecks(tx, next, spec, task.id);
     yield* enqueueRun(tx, proofRun(next, runId, { requestId: id, step: 'prove' }));
     return { task: viewTask(next), requestId: id };
   },
@@ -118,11 +122,16 @@ export interface ProofWork {
   readonly task: string;
   readonly spec: TaskSpec;
   readonly submission: Submission;
+  readonly checks: HeldOut | null;
   /** Gates that an earlier attempt has gone through. */
   readonly known: readonly GateResult[];
 }
 
-const OPEN_TO: Readonly<Record<ProofStep, ReadonlySet<TaskState>>> = { prove: new Set(['submitted', 'proving']), merge: new Set(['merging']) };
+const OPEN_TO: Readonly<Record<ProofStep, ReadonlySet<TaskState>>> = {
+  prove: new Set(['submitted', 'proving']),
+  'held-out': new Set(['in_validation']),
+  merge: new Set(['merging']),
+};
 
 /** The work of a proof or merge, or null when something newer has taken its place: then the run is over. */
 export const beginProof = txOp(
@@ -150,6 +159,7 @@ export const beginProof = txOp(
       task: task.name,
       spec,
       submission: JSON.parse(request.submission) as Submission,
+      checks: (yield* checksOf(tx, task.id))?.checks ?? null,
       known: gates.map(({ body }) => JSON.parse(body) as GateResult),
     }; // written here
   },

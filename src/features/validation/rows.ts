@@ -1,6 +1,8 @@
 // What submissions, evidence and verdicts are in the store, and what every step of a proof shares.
 
 import { PRIORITY } from '../../domain/lane.ts';
+import type { GateResult, HeldOut } from '../../domain/proof.ts';
+import type { ProofStep } from '../../domain/run.ts';
 import { TASK_ATTEMPTS } from '../../domain/task.ts';
 import { slugOf } from '../../domain/team.ts';
 import { type Author, familyOf, type VerdictWord } from '../../domain/trust.ts';
@@ -85,13 +87,12 @@ export const rightsOf = ({ family, role }: Author): string => (family === 'human
 
 export const specOf = ({ spec }: TaskTable): TaskSpec | null => (spec === null ? null : (JSON.parse(spec) as TaskSpec)); // written by specTask
 
-export type ProofStep = 'prove' | 'merge';
-
-export function proofRun(task: TaskTable, id: string, proof: { readonly requestId: string; readonly step: ProofStep }) {
+/** `nth` tells apart what is done again for the same submission. */
+export function proofRun(task: TaskTable, id: string, proof: { readonly requestId: string; readonly step: ProofStep }, nth = 1) {
   return {
     workspaceId: task.workspace_id,
     actor: ACTOR,
-    runKey: `${proof.step}:${proof.requestId}`,
+    runKey: `${proof.step}:${proof.requestId}${nth === 1 ? '' : `:${nth}`}`,
     id,
     kind: 'proof',
     sessionKey: null,
@@ -105,12 +106,16 @@ export function proofRun(task: TaskTable, id: string, proof: { readonly requestI
 
 export interface NewEvidence {
   readonly kind: string;
-  readonly producedBy: 'gateway' | 'worker';
+  readonly producedBy: EvidenceTable['produced_by'];
   readonly body: unknown;
   readonly digest?: string;
 }
 
-export function* evidence(tx: Tx, { id, workspace_id, task_id }: ValidationRequestTable, { kind, producedBy, body, digest }: NewEvidence): OpSteps<void> {
+export function* evidence(
+  tx: Tx,
+  { id, workspace_id, task_id }: Pick<ValidationRequestTable, 'id' | 'workspace_id' | 'task_id'>,
+  { kind, producedBy, body, digest }: NewEvidence,
+): OpSteps<void> {
   const text = JSON.stringify(body);
   const hash = digest ?? sha256Hex(canonicalJson(body));
   yield* tx.run(insertEvidence, {
@@ -131,6 +136,46 @@ export function* requestOfRun(tx: Tx, requestId: string): OpSteps<{ request: Val
   const task = request && (yield* tx.one(taskById, { id: request.task_id }));
   const spec = task && specOf(task);
   return request && task && spec && task.request_id === request.id && request.state !== 'superseded' ? { request, task, spec } : undefined;
+}
+
+const evidenceOfTask = statement<{ taskId: string; kind: string }>()((db, p) =>
+  db.selectFrom('evidence').selectAll().where('task_id', '=', p.taskId).where('kind', '=', p.kind).orderBy('at').orderBy('id'),
+);
+
+export interface KeptChecks {
+  readonly checks: HeldOut;
+  readonly author: Author;
+  readonly at: number;
+  /** How often they were written. */
+  readonly nth: number;
+}
+
+/** The checks that the validator has written for a task, the latest. */
+export function* checksOf(tx: Tx, taskId: string): OpSteps<KeptChecks | null> {
+  const rows = yield* tx.all(evidenceOfTask, { taskId, kind: HELD_OUT });
+  const latest = rows.at(-1);
+  return latest ? { ...(JSON.parse(latest.body) as Pick<KeptChecks, 'checks' | 'author'>), at: latest.at, nth: rows.length } : null; // written by holdOut
+}
+
+export const HELD_OUT = 'held-out';
+
+/** From medium risk up nothing passes layer 3 without them. */
+export const needsChecks = ({ policy: { risk } }: TaskSpec): boolean => risk !== 'low';
+
+export function* askForChecks(tx: Tx, task: TaskTable, spec: TaskSpec, key: string): OpSteps<void> {
+  const { repo, criteria, policy } = spec;
+  const how = `Write checks from these criteria alone, edge cases among them, before you look at the work: task tool, action hold_out, name ${task.name}, checks { files [{ path, text }], tests }. The worker never sees them. The gateway runs them at the finished work and without it.`;
+  const content = { task: task.name, project: task.project, repo, base: policy.target, command: policy.command, criteria, how };
+  const notice = noticeOf({
+    type: 'request',
+    subject: `Held-out checks: ${task.name}`,
+    content,
+    box: 'validator',
+    actor: ACTOR,
+    key: `held-out:${key}`,
+    ackByMs: 3_600_000,
+  });
+  yield* takeMessage(tx, task.workspace_id, notice);
 }
 
 export interface NewVerdict {
@@ -186,12 +231,13 @@ export function* sendBack(tx: Tx, task: TaskTable, request: ValidationRequestTab
     );
 }
 
-export function* askForVerdict(tx: Tx, task: TaskTable, request: ValidationRequestTable, layer: 2 | 3): OpSteps<void> {
+export function* askForVerdict(tx: Tx, task: TaskTable, request: ValidationRequestTable, layer: 2 | 3, checks?: GateResult): OpSteps<void> {
   const content = {
     task: task.name,
     project: task.project,
     commit: request.head,
     layer,
+    ...(checks && { heldOutChecks: `${checks.result}: ${checks.why}` }),
     criteria: specOf(task)?.criteria ?? [],
     how: `Look at it with the task tool (show ${task.name}), then give your verdict (verdict, layer ${layer}).`,
   };
@@ -201,7 +247,7 @@ export function* askForVerdict(tx: Tx, task: TaskTable, request: ValidationReque
     content,
     box: layer === 2 ? 'coordinator' : 'validator',
     actor: ACTOR,
-    key: `layer${layer}:${request.id}`,
+    key: `layer${layer}:${request.id}${checks ? `:${checks.digest}` : ''}`,
     ackByMs: 3_600_000,
   });
   yield* takeMessage(tx, task.workspace_id, notice);

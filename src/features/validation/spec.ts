@@ -1,7 +1,7 @@
 // What a task must prove, and where: written by those who split work, never by its worker.
 
 import { z } from 'zod';
-import { type ProofPolicy, RISKS, RUNNERS, USUAL_FROZEN, USUAL_TESTS } from '../../domain/proof.ts';
+import { type HeldOut, type ProofPolicy, RISKS, RUNNERS, USUAL_FROZEN, USUAL_TESTS } from '../../domain/proof.ts';
 
 const paths = z.array(z.string().min(1).max(500)).min(1).max(200);
 
@@ -16,7 +16,11 @@ export const TaskSpecInput = z.strictObject({
   command: z.strictObject({
     runner: z.enum(RUNNERS),
     argv: z.array(z.string().min(1)).min(1).max(100).describe('How the tests are run, as words; {report} is the file for the report of junit and tap.'),
-    cwd: z.string().max(500).optional(),
+    cwd: z
+      .string()
+      .max(500)
+      .refine((path) => !path.startsWith('/') && !path.split('/').includes('..'), 'a folder inside the repository')
+      .optional(),
     timeoutSeconds: z.number().positive().max(3600).optional(),
   }),
   criteria: z
@@ -46,3 +50,12 @@ export const SubmissionInput = z.strictObject({
   acToTests: z.record(z.string(), z.array(z.string().min(1).max(500)).min(1)).describe('The tests of each criterion, by their names.'),
   claim: z.string().max(20_000).default('').describe('In your own words. It is shown as a claim.'),
 });
+
+export const HeldOutInput = z.strictObject({
+  files: z
+    .array(z.strictObject({ path: z.string().min(1).max(500), text: z.string().min(1).max(200_000) }))
+    .min(1)
+    .max(20)
+    .describe('Test files, named as the tests of the repository are.'),
+  tests: z.array(z.string().min(1).max(500)).min(1).max(100).describe('The tests in them by their names, edge cases among them.'),
+}) satisfies z.ZodType<HeldOut>;

@@ -3,28 +3,30 @@
 import { fault } from '../../domain/fault-codes.ts';
 import { NO_USAGE } from '../../domain/transcript.ts';
 import { type Author, decideVerdict, type VerdictWord } from '../../domain/trust.ts';
-import { type OpSteps, txOp } from '../../ports/store.ts';
+import { type OpSteps, type Tx, txOp } from '../../ports/store.ts';
 import { noticeOf, takeMessage } from '../inbox/ops.ts';
 import { endRun } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
 import { type Held, heldRun } from '../runs/lease-ops.ts';
 import { findTask, type TaskView, updateTask, viewTask } from '../tasks/ops.ts';
+import { afterLayer2, gateOfChecks } from './held-out.ts';
 import { policyHash } from './prove.ts';
 import {
   ACTOR,
   type Asker,
   addVerdict,
-  askForVerdict,
   authorOf,
   evidence,
   moveRequest,
   type NamedTask,
+  needsChecks,
   proofRun,
   requestOfRun,
   sendBack,
   taskById,
   verdictsOf,
 } from './rows.ts';
+import type { TaskSpec } from './spec.ts';
 
 interface Judging extends NamedTask {
   readonly layer: 2 | 3;
@@ -64,6 +66,7 @@ export const giveVerdict = txOp(
       isOneFamily,
     });
     if (!decision.ok) throw fault('verdict.refused', { name: task.name, rule: decision.rule });
+    if (layer === 3) yield* checksDecide(tx, { name: task.name, spec, requestId: request.id, word, isHuman: author.family === 'human' });
     const gates = given.filter((one) => one.layer === 0).flatMap((one) => JSON.parse(one.gates) as string[]); // written by addVerdict
     yield* addVerdict(tx, request, { layer, word, author, reason, gates, note: decision.note });
     if (word !== 'PASS') {
@@ -76,7 +79,7 @@ export const giveVerdict = txOp(
       return viewTask((yield* tx.one(taskById, { id: task.id })) ?? task);
     }
     if (layer === 2) {
-      yield* askForVerdict(tx, task, request, 3);
+      yield* afterLayer2(tx, task, request, spec);
       return viewTask(yield* updateTask(tx, task, {}, author.actor, 'layer 2 passed'));
     }
     const validated = yield* updateTask(tx, task, { state: 'validated' }, author.actor, 'layer 3 passed');
@@ -86,6 +89,24 @@ export const giveVerdict = txOp(
   },
   { worker: true },
 );
+
+interface ByChecks {
+  readonly name: string;
+  readonly spec: TaskSpec;
+  readonly requestId: string;
+  readonly word: VerdictWord;
+  readonly isHuman: boolean;
+}
+
+/** From medium risk up no PASS without checks that pass; and an agent's FAIL counts when the gateway has seen it. */
+function* checksDecide(tx: Tx, { name, spec, requestId, word, isHuman }: ByChecks): OpSteps<void> {
+  const gate = yield* gateOfChecks(tx, requestId);
+  const refuse = (rule: string) => fault('verdict.refused', { name, rule });
+  if (word === 'PASS' && gate?.result === 'fail') throw refuse(`the held-out checks do not pass: ${gate.why}`);
+  if (word === 'PASS' && needsChecks(spec) && gate === undefined) throw refuse('from medium risk up held-out checks come first (hold_out)');
+  if (word !== 'PASS' && word !== 'BLOCKED' && !isHuman && gate?.result !== 'fail')
+    throw refuse('a FAIL counts when the gateway has seen it: write a check that fails at the work (hold_out), and judge when it was run');
+}
 
 /** The end of a merge: the only way to done. Ends the run. */
 export const settleMerge = txOp(

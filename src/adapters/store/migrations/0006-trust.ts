@@ -14,6 +14,7 @@ export const trust = {
       id TEXT PRIMARY KEY, workspace_id TEXT NOT NULL, task_id TEXT NOT NULL, request_id TEXT NOT NULL, kind TEXT NOT NULL, digest TEXT NOT NULL,
       produced_by TEXT NOT NULL, body TEXT NOT NULL, at BIGINT NOT NULL)`,
     `CREATE UNIQUE INDEX evidence_digest ON evidence (request_id, digest)`,
+    `CREATE INDEX evidence_task ON evidence (task_id, kind, at)`,
     `CREATE TABLE verdict (
       id TEXT PRIMARY KEY, workspace_id TEXT NOT NULL, task_id TEXT NOT NULL, request_id TEXT NOT NULL, layer BIGINT NOT NULL, word TEXT NOT NULL,
       commit_id TEXT NOT NULL, policy_hash TEXT NOT NULL, gates TEXT NOT NULL, author TEXT NOT NULL, reason TEXT NOT NULL, note TEXT, at BIGINT NOT NULL)`,

@@ -61,6 +61,9 @@ export function addProofVerbs(program: Command, { world, withGateway, print }: V
         tell(flags, answer, ` What comes of it: clawdbot proof show ${name}`);
       },
     );
+  verb(task, 'hold-out <name> <file>', 'Keep checks that the worker never sees, in a JSON file: { files: [{ path, text }], tests: [names] }').action(
+    async (name: string, path: string, flags: Flags) => tell(flags, await call(flags, 'tasks.holdOut', { ...named(name, flags), checks: readJson(path) })),
+  );
   verb(task, 'verdict <name> <verdict>', 'Judge proved work: PASS, FAIL or BLOCKED')
     .requiredOption('--layer <number>', '2: the tests mean the criteria; 3: an attempt to refute it')
     .requiredOption('--commit <commit>', 'the commit you looked at')
