@@ -57,6 +57,8 @@ export const FAULT_CODES = {
     ({ name }) =>
       `nobody has said what ${String(name)} must prove and in which repository: clawdbot task spec ${String(name)} (a proof never guesses a folder)`,
   ),
+  'task.unproved': invalid(409, ({ name }) => `no gate has looked at ${String(name)} yet: there is nothing to compare with`),
+  'proof.stalled': invalid(409, ({ why }) => `the proof cannot be run: ${String(why)}`),
   'verdict.refused': invalid(403, ({ name, rule }) => `the verdict on ${String(name)} is refused: ${String(rule)}`),
   'task.refused': invalid(403, ({ name, to, rule }) => `${String(name)} cannot become ${String(to)}: ${String(rule)}`),
   'file.no_version': invalid(404, ({ path }) => `no such version of "${String(path)}" is kept: see clawdbot workspace history ${String(path)}`),

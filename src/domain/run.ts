@@ -85,8 +85,8 @@ export interface Replies {
 }
 
 /** What the run is asked to do, as submitted. */
-/** What a run of kind `proof` does: layer 0, the checks that the worker never saw, the merge. */
-export type ProofStep = 'prove' | 'held-out' | 'merge';
+/** What a run of kind `proof` does: layer 0, the checks that the worker never saw, the merge, layer 0 once more to compare. */
+export type ProofStep = 'prove' | 'held-out' | 'merge' | 'replay';
 
 export interface RunInput {
   readonly message: string;

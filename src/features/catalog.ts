@@ -23,7 +23,7 @@ import { tasksAdd, tasksGet, tasksList, tasksMove } from './tasks/methods.ts';
 import { rolesExplain, rolesList, teamInit, teamShow } from './team/methods.ts';
 import { toolsInvoke } from './tools/methods.ts';
 import { usageCost, usageFund, usageReport } from './usage/methods.ts';
-import { proofShow, tasksHoldOut, tasksSpec, tasksSubmit, tasksVerdict } from './validation/methods.ts';
+import { proofReplay, proofShow, tasksHoldOut, tasksSpec, tasksSubmit, tasksVerdict } from './validation/methods.ts';
 import { whyMethod } from './why/methods.ts';
 import { workspaceHistory, workspacePhase, workspaceShow, workspaceStatus } from './workspace/methods.ts';
 
@@ -87,6 +87,7 @@ export const methods: readonly AnyMethod[] = [
   tasksHoldOut,
   tasksVerdict,
   proofShow,
+  proofReplay,
   spawnsRequest,
   spawnsGet,
   spawnsList,

@@ -30,6 +30,7 @@ import { fundBudget, spendingSince } from './usage/ops.ts';
 import { holdOut, settleHeldOut } from './validation/held-out.ts';
 import { proofPage } from './validation/page.ts';
 import { beginProof, recordGate, settleProof, specTask, stallProof, submitTask } from './validation/proving.ts';
+import { failReplay, replayProof, settleReplay } from './validation/replay.ts';
 import { giveVerdict, settleMerge } from './validation/verdicts.ts';
 import { explain } from './why/ops.ts';
 import { beginWorker, endWorker, forgetProcess, noteProcess } from './workers/ops.ts';
@@ -58,6 +59,9 @@ export const ops: readonly AnyOp[] = [
   settleMerge,
   holdOut,
   settleHeldOut,
+  replayProof,
+  settleReplay,
+  failReplay,
   proofPage,
   addTask,
   getTask,

@@ -138,6 +138,8 @@ it('honest work goes through all layers by itself, and the branch is moved', asy
   );
   assert.deepEqual([claim, isolation], ['all tests pass, trust me', 'bwrap']);
   const { stdout } = await installation.cli(['proof', 'show', 'TASK-1']);
+  const replayed = await installation.cli(['proof', 'replay', 'TASK-1']);
+  assert.match(replayed.stdout, /G0 +pass +pass.*G7 +pass +pass.*The same judgement/s, replayed.stderr);
   assert.match(stdout, /^# Proof of TASK-1.*isolated by bwrap.*AC-1.*ten or more are cheaper.*G7 +pass.*layer 3.*PASS.*validator/s);
 });
 
@@ -252,6 +254,7 @@ it('answers that are hard-coded pass every test and end at the checks that their
 
   await told(client, 'builder', 'submit honest for TASK-7');
   await settles(client, 'TASK-7', 'done');
+  assert.equal((await ask(client, 'proof.replay', { name: 'TASK-7' }, 60_000)).same, true);
   const after = await ask(client, 'proof.show', { name: 'TASK-7' });
   assert.deepEqual(words(after.requests[1]), ['G7 pass', 'G8 pass', '0 PASS', '2 PASS', '3 PASS']);
   assert.equal(after.requests[1].verdicts[2].note, 'one_family');

@@ -1,14 +1,17 @@
 // What people can do about the proof of a task. Agents do the same with their task tool, with the rights of their role.
 
 import { z } from 'zod';
+import { fault } from '../../domain/fault-codes.ts';
 import { rolePolicies } from '../../domain/team.ts';
 import { VERDICT_WORDS, type VerdictWord, verdictWord } from '../../domain/trust.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
+import { NEVER_MS, waitForEnd } from '../runs/wait.ts';
 import type { TaskView } from '../tasks/ops.ts';
 import { isOneFamily } from './families.ts';
 import { holdOut } from './held-out.ts';
 import { type ProofPage, proofPage } from './page.ts';
 import { specTask, submitTask } from './proving.ts';
+import { type Replay, replayProof } from './replay.ts';
 import type { Asker } from './rows.ts';
 import { HeldOutInput, SubmissionInput, specFrom, TaskSpecInput } from './spec.ts';
 import { giveVerdict } from './verdicts.ts';
@@ -83,6 +86,21 @@ export const tasksHoldOut = method({
   run: async (context, named) => {
     const { store, workspaceId, gateway } = context;
     return { task: await store.call(holdOut, { workspaceId, ...named, by: person(context), policies: rolePolicies(gateway.config().config) }) };
+  },
+});
+
+export const proofReplay = method({
+  name: 'proof.replay',
+  scope: 'operator.write',
+  about: 'Runs the proof of a task again from nothing and compares each gate with what was recorded. It changes nothing.',
+  input: z.strictObject(Named),
+  output: z.object({ same: z.boolean(), gates: z.array(z.object({ gate: z.string(), before: z.string(), again: z.string(), why: z.string() })) }),
+  run: async (context, named) => {
+    const { store, workspaceId } = context;
+    const { runKey } = await store.call(replayProof, { workspaceId, ...named });
+    const run = await waitForEnd(context, runKey, NEVER_MS);
+    if (run?.state !== 'succeeded') throw fault('proof.stalled', { why: run?.outcome?.text ?? 'it did not end' });
+    return JSON.parse(run.outcome?.text ?? '') as Replay; // written by settleReplay
   },
 });
 

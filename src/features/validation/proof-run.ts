@@ -9,6 +9,7 @@ import { releaseRun } from '../runs/lease-ops.ts';
 import { durably } from '../turns/durably.ts';
 import { settleHeldOut } from './held-out.ts';
 import { beginProof, recordGate, settleProof, stallProof } from './proving.ts';
+import { failReplay, settleReplay } from './replay.ts';
 import { settleMerge } from './verdicts.ts';
 
 interface ProofRunWorld {
@@ -34,6 +35,12 @@ export async function takeProof(run: ToolAssignment, { store, prover, signal }: 
       const merge = await prover.merge(order, signal);
       return await durably(store, settleMerge, { ...held, ...merge }, signal);
     }
+    if (step === 'replay') {
+      const { gates } = await prover.prove(order, { known: () => undefined, record: async () => undefined, signal });
+      const hadChecks = work.checks !== null && work.known.some(({ gate }) => gate === 'G8');
+      const again = hadChecks && work.checks ? [...gates, await prover.heldOut(order, work.checks, signal)] : gates;
+      return await durably(store, settleReplay, { ...held, again }, signal);
+    }
     const before = new Map(work.known.map((gate) => [gate.digest, gate]));
     const proof: Proof = await prover.prove(order, {
       known: (digest) => before.get(digest),
@@ -45,6 +52,11 @@ export async function takeProof(run: ToolAssignment, { store, prover, signal }: 
     if (isFault(error, 'lease.stale') || isFault(error, 'store.closed')) return;
     if (signal.aborted && signal.reason === 'stale') return;
     if (signal.aborted && signal.reason === 'drain') return void (await durably(store, releaseRun, { runId: run.runId, fence: run.fence }, undefined));
-    await durably(store, stallProof, { ...held, why: signal.aborted ? `the ${step} was stopped (${String(signal.reason)})` : messageOf(error) }, undefined);
+    await durably(
+      store,
+      step === 'replay' ? failReplay : stallProof,
+      { ...held, why: signal.aborted ? `the ${step} was stopped (${String(signal.reason)})` : messageOf(error) },
+      undefined,
+    );
   }
 }

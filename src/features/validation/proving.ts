@@ -4,7 +4,7 @@ import { fault } from '../../domain/fault-codes.ts';
 import type { GateResult, HeldOut, Proof, Submission } from '../../domain/proof.ts';
 import type { RolePolicies } from '../../domain/role.ts';
 import type { ProofStep } from '../../domain/run.ts';
-import { type Blocked, decideTaskMove, isClosed, type TaskState } from '../../domain/task.ts';
+import { type Blocked, decideTaskMove, isClosed, TASK_STATES, type TaskState } from '../../domain/task.ts';
 import { NO_USAGE } from '../../domain/transcript.ts';
 import type { VerdictWord } from '../../domain/trust.ts';
 import { type OpSteps, type Tx, txOp } from '../../ports/store.ts';
@@ -131,6 +131,7 @@ const OPEN_TO: Readonly<Record<ProofStep, ReadonlySet<TaskState>>> = {
   prove: new Set(['submitted', 'proving']),
   'held-out': new Set(['in_validation']),
   merge: new Set(['merging']),
+  replay: new Set(TASK_STATES),
 };
 
 /** The work of a proof or merge, or null when something newer has taken its place: then the run is over. */

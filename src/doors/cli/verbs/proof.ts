@@ -6,8 +6,12 @@ import JSON5 from 'json5';
 import type { TaskView } from '../../../features/tasks/ops.ts';
 import type { ProofPage } from '../../../features/validation/page.ts';
 import { proofText } from '../../../features/validation/page-text.ts';
+import type { Replay } from '../../../features/validation/replay.ts';
 import { messageOf } from '../../../kit/fault.ts';
+import { table } from '../text.ts';
 import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
+
+const REPLAY_TIMEOUT_MS = 3_600_000;
 
 type Flags = ConnectFlags & { readonly json?: boolean; readonly project?: string };
 
@@ -76,6 +80,15 @@ export function addProofVerbs(program: Command, { world, withGateway, print }: V
     const page = await call<ProofPage>(flags, 'proof.show', named(name, flags));
     if (flags.json) print(page);
     else world.out(proofText(page));
+  });
+  verb(proof, 'replay <task>', 'Run the proof again from nothing, and compare').action(async (name: string, flags: Flags) => {
+    const replay = await call<Replay>({ ...flags, timeout: String(REPLAY_TIMEOUT_MS) }, 'proof.replay', named(name, flags));
+    if (flags.json) print(replay);
+    else {
+      const rows = replay.gates.map(({ gate, before, again, why }) => [gate, before, again, why.slice(0, 100)]);
+      world.out(`${table(['gate', 'then', 'now', 'seen now'], rows)}${replay.same ? 'The same judgement.' : 'Not the same.'}\n`);
+    }
+    if (!replay.same) throw new CliError('the gates do not say what they said before');
   });
   verb(proof, 'export <task> <file>', 'The same page as a Markdown file').action(async (name: string, path: string, flags: Flags) => {
     writeFileSync(path, proofText(await call<ProofPage>(flags, 'proof.show', named(name, flags))));
