@@ -28,10 +28,11 @@ import { addTask, getTask, listTasks, moveTask, takeWorkFile } from './tasks/ops
 import { beatsToShow, noteBeats, restartTask, tendTasks } from './tasks/tend.ts';
 import { fundBudget, spendingSince } from './usage/ops.ts';
 import { holdOut, settleHeldOut } from './validation/held-out.ts';
+import { settleMerge } from './validation/merging.ts';
 import { proofPage } from './validation/page.ts';
 import { beginProof, recordGate, settleProof, specTask, stallProof, submitTask } from './validation/proving.ts';
 import { failReplay, replayProof, settleReplay } from './validation/replay.ts';
-import { giveVerdict, settleMerge } from './validation/verdicts.ts';
+import { giveVerdict } from './validation/verdicts.ts';
 import { explain } from './why/ops.ts';
 import { beginWorker, endWorker, forgetProcess, noteProcess } from './workers/ops.ts';
 import { choosePhases } from './workspace/phases.ts';

@@ -2,7 +2,7 @@
 
 import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { openMirror } from '../adapters/repo/git.ts';
+import { homeOf, openMirror } from '../adapters/repo/git.ts';
 import { mergeForward } from '../adapters/repo/merge.ts';
 import { runCommand } from '../adapters/repo/run-command.ts';
 import { REPORTS } from '../adapters/reports/catalog.ts';
@@ -53,8 +53,15 @@ export function createProver({ stateDir, sandbox, path, clock }: ProverOptions):
     }
   };
   const isolation = sandbox.level;
-  const merge: Prover['merge'] = ({ repo, policy: { target }, submission: { base, green } }, signal) =>
-    mergeForward({ repo, hidden: [stateDir], target, base, green, sandbox, path, signal });
+  const merge: Prover['merge'] = async (order, signal) => {
+    const { repo, policy, submission } = order;
+    const { target } = policy;
+    const mirror = join(homeOf(join(stateDir, 'proofs'), repo), 'mirror.git');
+    const { hasMoved, ...merged } = await mergeForward({ repo, mirror, hidden: [stateDir], target, ...submission, sandbox, path, signal });
+    if (!hasMoved) return merged;
+    const rebased = await withWorld(order, signal, (world) => world.mirror.rebase(submission, target));
+    return rebased ? { ...merged, rebased, why: `${target} has moved on; the same patch stands on top of it now and is proved again` } : merged;
+  };
   return {
     prove: (order, { known, record, signal }) => withWorld(order, signal, (world) => prove({ ...world, clock, isolation, known, record })),
     heldOut: (order, checks, signal) => withWorld(order, signal, (world) => proveHeldOut({ ...world, clock, isolation }, checks)),

@@ -23,6 +23,8 @@ export interface RepoMirror {
   readonly tree: (commit: string) => Promise<string>;
   /** Puts files of a commit into a tree, in the place of what is there; those that the commit does not have go. */
   readonly layOver: (tree: string, commit: string, paths: readonly string[]) => Promise<void>;
+  /** The work on top of what the branch is now, or undefined where it conflicts or the patch would be another. */
+  readonly rebase: (work: Pick<Submission, 'base' | 'red' | 'green'>, branch: string) => Promise<Pick<Submission, 'base' | 'red' | 'green'> | undefined>;
   /** Removes the trees. */
   readonly close: () => Promise<void>;
 }
@@ -53,6 +55,8 @@ export interface Merge {
   readonly merged: boolean;
   /** The commit that the branch stands at, or what is in the way, for people. */
   readonly why: string;
+  /** The branch has moved on: the same patch on top of it, to be proved again. */
+  readonly rebased?: Pick<Submission, 'base' | 'red' | 'green'>;
 }
 
 /** What the gateway itself does with the work of agents. @throws Error where it could not judge */

@@ -218,7 +218,9 @@ it('what is in the way of a proof or a merge is said, and is no failure of the w
   const said = await until(
     'the refused merge',
     async () =>
-      (await ask(client, 'inbox.list', { box: 'task-managers', all: true })).messages.find(({ subject }: { subject: string }) => subject === 'Refuted: TASK-6'),
+      (await ask(client, 'inbox.list', { box: 'task-managers', all: true })).messages.find(
+        ({ subject }: { subject: string }) => subject === 'Not merged: TASK-6',
+      ),
     40_000,
   );
   assert.ok(said);
@@ -271,4 +273,47 @@ it('a FAIL that the gateway has not seen is refused', async (t) => {
   });
   assert.ok(refused);
   await settles(client, 'TASK-8', 'done');
+});
+
+it('work whose branch has moved on is put on top of it, proved again, and keeps its verdicts; a conflict goes back', async (t) => {
+  const { repo, client } = await team(t, (made, from) => {
+    const first = honest(made);
+    made.git('reset', '--quiet', '--hard', from);
+    const clash = { red: first.red, green: '' };
+    made.git('reset', '--quiet', '--hard', clash.red);
+    clash.green = made.commit('another way', {
+      'src/price.js': 'export function price(count, each) {\n  return count >= 10 ? count * each * 0.9 : count * each;\n}\n',
+    });
+    return { honest: first, clash };
+  });
+  await specified(client, repo, 'TASK-9');
+  const moved = repo.commit('somebody else', { 'README.md': 'a shop\n' });
+  await told(client, 'builder', 'submit honest for TASK-9');
+  await settles(client, 'TASK-9', 'done');
+  assert.equal(repo.git('rev-parse', 'main~2'), moved, 'the work stands on what was there');
+  assert.equal(repo.git('log', '-1', '--format=%an %cn'), 'w clawdbot');
+  const { requests } = await ask(client, 'proof.show', { name: 'TASK-9' });
+  assert.equal(requests.length, 2);
+  assert.deepEqual(
+    requests[1].verdicts.map(({ layer, word, note }: { layer: number; word: string; note: string | null }) => [layer, word, /carried over/.test(note ?? '')]),
+    [
+      [2, 'PASS', true],
+      [3, 'PASS', true],
+      [0, 'PASS', false],
+    ],
+  );
+  assert.equal(requests[1].gates.length, 8, 'layer 0 looked at the new commit');
+
+  await specified(client, repo, 'TASK-10');
+  await told(client, 'builder', 'submit clash for TASK-10');
+  await until(
+    'the refused merge',
+    async () =>
+      (await ask(client, 'inbox.list', { box: 'task-managers', all: true })).messages.some(
+        ({ subject }: { subject: string }) => subject === 'Not merged: TASK-10',
+      ),
+    40_000,
+  );
+  const { task } = await ask(client, 'tasks.get', { name: 'TASK-10' });
+  assert.deepEqual([task.state, task.attempts], ['ready', 0], 'it is no failure of the work');
 });

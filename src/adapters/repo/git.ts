@@ -19,12 +19,17 @@ interface MirrorOptions {
 }
 
 const GIT_TIMEOUT_MS = 120_000;
+/** Work that the gateway itself has put on top of its branch. */
+export const REBASED = 'refs/rebased/';
 const COMMIT = /^[0-9a-f]{7,64}$/;
 const SAFE = ['-c', 'core.hooksPath=/dev/null', '-c', 'core.fsmonitor=false', '-c', 'protocol.ext.allow=never', '-c', 'core.symlinks=true', '-c', 'gc.auto=0'];
 
+/** The folder of a repository's mirror and trees. */
+export const homeOf = (dir: string, repo: string) => join(dir, sha256Hex(repo).slice(0, 16));
+
 /** @throws Error that says what is wrong with the repository */
 export async function openMirror({ repo, dir, sandbox, path, signal }: MirrorOptions): Promise<RepoMirror> {
-  const home = join(dir, sha256Hex(repo).slice(0, 16));
+  const home = homeOf(dir, repo);
   const mirror = join(home, 'mirror.git');
   const work = join(home, `work-${newSecret(4)}`);
   mkdirSync(work, { recursive: true, mode: 0o700 });
@@ -34,7 +39,7 @@ export async function openMirror({ repo, dir, sandbox, path, signal }: MirrorOpt
 
   const git = async (
     args: readonly string[],
-    more: { readonly stdin?: string; readonly env?: Readonly<Record<string, string>>; readonly fails?: boolean } = {},
+    more: { readonly stdin?: string; readonly env?: Readonly<Record<string, string>>; readonly fails?: boolean; readonly worktree?: string } = {},
   ): Promise<CommandResult> => {
     const env = {
       PATH: path,
@@ -46,7 +51,7 @@ export async function openMirror({ repo, dir, sandbox, path, signal }: MirrorOpt
       GIT_OPTIONAL_LOCKS: '0',
       ...more.env,
     };
-    const argv = ['git', ...SAFE, '--no-pager', `--git-dir=${mirror}`, ...args];
+    const argv = ['git', ...SAFE, '--no-pager', ...(more.worktree === undefined ? [`--git-dir=${mirror}`] : ['-C', more.worktree]), ...args];
     const wrapped = sandbox.wrap({ argv, cwd: home, workspace: home, binds: [repo], hidden: [], network: 'none', env });
     const result = await runCommand({ wrapped, timeoutMs: GIT_TIMEOUT_MS, signal, ...(more.stdin !== undefined && { stdin: more.stdin }) });
     if (result.code !== 0 && !more.fails) throw new Error(`git ${args[0]}: ${result.stderr.trim().slice(0, 500) || `code ${result.code}`}`);
@@ -73,7 +78,7 @@ export async function openMirror({ repo, dir, sandbox, path, signal }: MirrorOpt
       const { code, stdout } = await git(['rev-parse', '--verify', '--quiet', `${name}^{commit}`], { fails: true });
       if (code !== 0) return undefined;
       const full = stdout.trim();
-      const { stdout: refs } = await git(['for-each-ref', '--contains', full, '--count=1', '--format=%(refname)', 'refs/proof/']);
+      const { stdout: refs } = await git(['for-each-ref', '--contains', full, '--count=1', '--format=%(refname)', 'refs/proof/', REBASED]);
       return refs.trim() === '' ? undefined : full;
     },
     isAncestor: async (older, newer) => (await git(['merge-base', '--is-ancestor', older, newer], { fails: true })).code === 0,
@@ -117,6 +122,29 @@ export async function openMirror({ repo, dir, sandbox, path, signal }: MirrorOpt
       const wanted = paths.filter((path_) => there.has(path_));
       if (wanted.length > 0)
         await git([`--work-tree=${tree}`, 'checkout-index', '--force', '-z', '--stdin'], { env: { GIT_INDEX_FILE: index }, stdin: wanted.join('\0') });
+    },
+    rebase: async ({ base, red, green }, branch) => {
+      const worktree = join(work, `rebase-${newSecret(4)}`);
+      const env = { GIT_COMMITTER_NAME: 'clawdbot', GIT_COMMITTER_EMAIL: 'clawdbot@localhost' };
+      const onto = (await git(['rev-parse', `refs/proof/${branch}^{commit}`])).stdout.trim();
+      const patchOf = async (from: string, to: string) => {
+        const { stdout } = await git(['diff', '--no-ext-diff', '--no-textconv', '--no-renames', '--binary', from, to]);
+        return (await git(['patch-id', '--stable'], { stdin: stdout })).stdout.split(' ')[0];
+      };
+      const pick = async (from: string, to: string) => {
+        const { code } = await git(['cherry-pick', '--allow-empty', '--keep-redundant-commits', `${from}..${to}`], { worktree, env, fails: true });
+        return code === 0 ? (await git(['rev-parse', 'HEAD'], { worktree })).stdout.trim() : undefined;
+      };
+      await git(['worktree', 'add', '--quiet', '--detach', worktree, onto]);
+      try {
+        const newRed = await pick(base, red);
+        const newGreen = newRed && (await pick(red, green));
+        if (!newRed || !newGreen || (await patchOf(base, green)) !== (await patchOf(onto, newGreen))) return undefined;
+        await git(['update-ref', `${REBASED}${newGreen}`, newGreen]);
+        return { base: onto, red: newRed, green: newGreen };
+      } finally {
+        await git(['worktree', 'remove', '--force', worktree], { fails: true });
+      }
     },
     close: async () => rmSync(work, { recursive: true, force: true }),
   };

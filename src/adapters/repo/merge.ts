@@ -6,6 +6,8 @@ import { runCommand } from './run-command.ts';
 
 interface MergeOptions {
   readonly repo: string;
+  /** Mirror in which the gateway keeps what it has rebased. */
+  readonly mirror: string;
   /** Folders of the gateway: the repository's own filters must not see them. */
   readonly hidden: readonly string[];
   readonly target: string;
@@ -31,21 +33,37 @@ const SAFE = [
 ];
 
 /** Fast-forward or nothing. The same merge again is done already. @throws Error where git could not work at all */
-export async function mergeForward({ repo, hidden, target, base, green, sandbox, path, signal }: MergeOptions): Promise<Merge> {
+export async function mergeForward({
+  repo,
+  mirror,
+  hidden,
+  target,
+  base,
+  green,
+  sandbox,
+  path,
+  signal,
+}: MergeOptions): Promise<Merge & { readonly hasMoved?: boolean }> {
   const env = { PATH: path, LANG: 'C.UTF-8', HOME: '/nonexistent', GIT_CONFIG_NOSYSTEM: '1', GIT_NO_REPLACE_OBJECTS: '1', GIT_TERMINAL_PROMPT: '0' };
   const git = async (...args: readonly string[]): Promise<CommandResult> => {
-    const wrapped = sandbox.wrap({ argv: ['git', ...SAFE, '--no-pager', ...args], cwd: repo, workspace: repo, binds: [], hidden, network: 'none', env });
+    const wrapped = sandbox.wrap({ argv: ['git', ...SAFE, '--no-pager', ...args], cwd: repo, workspace: repo, binds: [mirror], hidden, network: 'none', env });
     return runCommand({ wrapped, timeoutMs: GIT_TIMEOUT_MS, signal });
   };
   const branch = `refs/heads/${target}`;
   const { code, stdout, stderr } = await git('rev-parse', '--verify', '--quiet', `${branch}^{commit}`);
   const stands = stdout.trim();
   if (code !== 0) throw new Error(`${repo} has no branch ${target}${stderr.trim() === '' ? '' : ` (${stderr.trim().slice(0, 300)})`}`);
+  const ours = `refs/clawdbot/${green.slice(0, 12)}`;
+  await git('fetch', '--quiet', '--no-tags', '--no-write-fetch-head', mirror, `+refs/rebased/${green}:${ours}`); // there is none for work that was not rebased
   const full = (await git('rev-parse', '--verify', '--quiet', `${green}^{commit}`)).stdout.trim();
   if (full === '') return { merged: false, why: `the commit ${green.slice(0, 12)} is gone from ${repo}` };
   if ((await git('merge-base', '--is-ancestor', full, stands)).code === 0) return { merged: true, why: `${target} has ${full.slice(0, 12)}` };
   if ((await git('merge-base', '--is-ancestor', stands, full)).code !== 0)
-    return { merged: false, why: `${target} has moved on from ${base.slice(0, 12)} to ${stands.slice(0, 12)}: rebase the work on it and submit it again` };
+    return {
+      hasMoved: true,
+      merged: false,
+      why: `${target} has moved on from ${base.slice(0, 12)} to ${stands.slice(0, 12)}: rebase the work on it and submit it again`,
+    };
   const checkedOut = worktreeOf((await git('worktree', 'list', '--porcelain')).stdout, branch);
   const moved =
     checkedOut === undefined

@@ -13,7 +13,7 @@ import { type ProofPage, proofPage } from './page.ts';
 import { specTask, submitTask } from './proving.ts';
 import { type Replay, replayProof } from './replay.ts';
 import type { Asker } from './rows.ts';
-import { HeldOutInput, SubmissionInput, specFrom, TaskSpecInput } from './spec.ts';
+import { Commit, HeldOutInput, SubmissionInput, specFrom, TaskSpecInput } from './spec.ts';
 import { giveVerdict } from './verdicts.ts';
 
 const Task = z.custom<TaskView>();
@@ -27,10 +27,7 @@ export const VerdictInput = z.strictObject({
     .min(1)
     .max(60)
     .describe(`${VERDICT_WORDS.filter((word) => word !== 'WAIVED').join(', ')}. Whatever is no plain PASS completes nothing.`),
-  commit: z
-    .string()
-    .regex(/^[0-9a-f]{7,64}$/)
-    .describe('The commit that was looked at.'),
+  commit: Commit.describe('The commit that was looked at.'),
   reason: z.string().trim().min(1).max(4000),
 });
 

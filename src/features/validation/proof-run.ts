@@ -8,9 +8,9 @@ import type { ToolAssignment } from '../runs/claim.ts';
 import { releaseRun } from '../runs/lease-ops.ts';
 import { durably } from '../turns/durably.ts';
 import { settleHeldOut } from './held-out.ts';
+import { settleMerge } from './merging.ts';
 import { beginProof, recordGate, settleProof, stallProof } from './proving.ts';
 import { failReplay, settleReplay } from './replay.ts';
-import { settleMerge } from './verdicts.ts';
 
 interface ProofRunWorld {
   readonly store: Store;

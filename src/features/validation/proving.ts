@@ -14,6 +14,7 @@ import { endRun } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
 import { type Held, heldRun } from '../runs/lease-ops.ts';
 import { findTask, type TaskView, updateTask, viewTask } from '../tasks/ops.ts';
+import { beginMerge } from './merging.ts';
 import { policyHash } from './prove.ts';
 import {
   ACTOR,
@@ -37,6 +38,7 @@ import {
   rightsOf,
   sendBack,
   specOf,
+  verdictsOf,
 } from './rows.ts';
 import type { TaskSpec } from './spec.ts';
 
@@ -72,6 +74,8 @@ interface Submitting extends NamedTask {
 
 const SUBMITTABLE: ReadonlySet<TaskState> = new Set(['ready', 'leased', 'working', 'submitted', 'proving', 'in_validation', 'validated', 'blocked']);
 
+const UNDER_WAY: ReadonlySet<TaskState> = new Set(['submitted', 'proving', 'in_validation', 'validated']);
+
 /** Takes work for proof. A newer submission takes the place of the one before. @throws Fault `task.not_found`, `task.refused`, `task.unspecified` */
 export const submitTask = txOp(
   'validation.submit',
@@ -88,8 +92,7 @@ export const submitTask = txOp(
     const missing = spec.criteria.filter(({ id }) => (submission.acToTests[id] ?? []).length === 0).map(({ id }) => id);
     if (missing.length > 0) throw fault('task.refused', { name: task.name, to: 'submitted', rule: `no test is named for ${missing.join(', ')}` });
     const open = task.request_id === null ? undefined : yield* tx.one(requestById, { id: task.request_id });
-    if (open && open.state !== 'superseded' && open.state !== 'proof_failed' && open.submission === JSON.stringify(submission))
-      return { task: viewTask(task), requestId: open.id };
+    if (open && UNDER_WAY.has(task.state) && open.submission === JSON.stringify(submission)) return { task: viewTask(task), requestId: open.id };
     yield* supersede(tx, task);
     const id = tx.newId('vreq');
     const runId = tx.newId('run');
@@ -193,8 +196,10 @@ export const settleProof = txOp(
       yield* addVerdict(tx, request, { layer: 0, word: WORD[proof.word], author: GATEWAY, reason: said, gates: proof.gates.map(({ digest }) => digest) });
       if (proof.word === 'proved') {
         yield* tx.run(moveRequest, { ...request, state: 'awaiting_validator', isolation: proof.isolation, settled_at: null });
-        yield* updateTask(tx, task, { state: 'in_validation' }, ACTOR, 'proved');
-        yield* askForVerdict(tx, task, request, 2);
+        const judged = yield* updateTask(tx, task, { state: 'in_validation' }, ACTOR, 'proved');
+        const isJudged = (yield* tx.all(verdictsOf, { requestId })).some(({ layer, word }) => layer === 3 && word === 'PASS'); // carried over by a rebase
+        if (isJudged) yield* beginMerge(tx, judged, { ...request, isolation: proof.isolation });
+        else yield* askForVerdict(tx, judged, request, 2);
       } else {
         yield* tx.run(moveRequest, { ...request, state: 'proof_failed', isolation: proof.isolation, settled_at: tx.now });
         yield* sendBack(tx, task, request, said);

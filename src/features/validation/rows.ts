@@ -208,12 +208,12 @@ export function* addVerdict(tx: Tx, request: ValidationRequestTable, { layer, wo
 }
 
 /** Refuted work returns with the report; the third time somebody must look at it. */
-export function* sendBack(tx: Tx, task: TaskTable, request: ValidationRequestTable, why: string): OpSteps<void> {
-  const attempts = task.attempts + 1;
-  const state = attempts >= TASK_ATTEMPTS ? 'parked' : 'ready';
+export function* sendBack(tx: Tx, task: TaskTable, request: ValidationRequestTable, why: string, counts = true): OpSteps<void> {
+  const attempts = task.attempts + (counts ? 1 : 0);
+  const state = counts && attempts >= TASK_ATTEMPTS ? 'parked' : 'ready';
   yield* updateTask(tx, task, { state, attempts }, ACTOR, why.slice(0, 500));
   const content = { task: task.name, project: task.project, commit: request.head, why, attempt: attempts };
-  const subject = state === 'parked' ? `Parked after ${attempts} refutations: ${task.name}` : `Refuted: ${task.name}`;
+  const subject = state === 'parked' ? `Parked after ${attempts} refutations: ${task.name}` : `${counts ? 'Refuted' : 'Not merged'}: ${task.name}`;
   for (const box of new Set([slugOf(task.name), state === 'parked' ? 'coordinator' : 'task-managers']))
     yield* takeMessage(
       tx,

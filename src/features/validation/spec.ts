@@ -41,7 +41,7 @@ export function specFrom({ repo, target, criteria, risk, paths: inside, tests, f
   return { repo, criteria, policy };
 }
 
-const Commit = z.string().regex(/^[0-9a-f]{7,64}$/, 'a commit, in hex');
+export const Commit = z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/, 'the whole name of a commit, as git rev-parse tells it');
 
 export const SubmissionInput = z.strictObject({
   base: Commit.describe('The commit that the work began from.'),

@@ -1,31 +1,13 @@
-// Verdicts of layers 2 and 3, and the merge: the only way to done.
+// Verdicts of layers 2 and 3, and the rules that refuse them.
 
 import { fault } from '../../domain/fault-codes.ts';
-import { NO_USAGE } from '../../domain/transcript.ts';
 import { type Author, decideVerdict, type VerdictWord } from '../../domain/trust.ts';
 import { type OpSteps, type Tx, txOp } from '../../ports/store.ts';
-import { noticeOf, takeMessage } from '../inbox/ops.ts';
-import { endRun } from '../runs/end.ts';
-import { enqueueRun } from '../runs/enqueue.ts';
-import { type Held, heldRun } from '../runs/lease-ops.ts';
 import { findTask, type TaskView, updateTask, viewTask } from '../tasks/ops.ts';
 import { afterLayer2, gateOfChecks } from './held-out.ts';
+import { beginMerge } from './merging.ts';
 import { policyHash } from './prove.ts';
-import {
-  ACTOR,
-  type Asker,
-  addVerdict,
-  authorOf,
-  evidence,
-  moveRequest,
-  type NamedTask,
-  needsChecks,
-  proofRun,
-  requestOfRun,
-  sendBack,
-  taskById,
-  verdictsOf,
-} from './rows.ts';
+import { type Asker, addVerdict, authorOf, moveRequest, type NamedTask, needsChecks, requestOfRun, sendBack, taskById, verdictsOf } from './rows.ts';
 import type { TaskSpec } from './spec.ts';
 
 interface Judging extends NamedTask {
@@ -82,10 +64,7 @@ export const giveVerdict = txOp(
       yield* afterLayer2(tx, task, request, spec);
       return viewTask(yield* updateTask(tx, task, {}, author.actor, 'layer 2 passed'));
     }
-    const validated = yield* updateTask(tx, task, { state: 'validated' }, author.actor, 'layer 3 passed');
-    yield* tx.run(moveRequest, { ...request, state: 'settled', settled_at: tx.now });
-    yield* enqueueRun(tx, proofRun(validated, tx.newId('run'), { requestId: request.id, step: 'merge' }));
-    return viewTask(yield* updateTask(tx, validated, { state: 'merging' }, ACTOR));
+    return viewTask(yield* beginMerge(tx, task, request));
   },
   { worker: true },
 );
@@ -107,27 +86,3 @@ function* checksDecide(tx: Tx, { name, spec, requestId, word, isHuman }: ByCheck
   if (word !== 'PASS' && word !== 'BLOCKED' && !isHuman && gate?.result !== 'fail')
     throw refuse('a FAIL counts when the gateway has seen it: write a check that fails at the work (hold_out), and judge when it was run');
 }
-
-/** The end of a merge: the only way to done. Ends the run. */
-export const settleMerge = txOp(
-  'validation.settleMerge',
-  function* (tx, { requestId, merged, why, ...held }: Held & { requestId: string; merged: boolean; why: string }): OpSteps<void> {
-    const run = yield* heldRun(tx, held);
-    const found = yield* requestOfRun(tx, requestId);
-    if (found?.task.state === 'merging') {
-      const { task, request } = found;
-      yield* evidence(tx, request, { kind: 'merge', producedBy: 'gateway', body: { merged, why, commit: request.head } });
-      if (merged) {
-        yield* updateTask(tx, task, { state: 'done' }, ACTOR, why);
-        const content = { task: task.name, project: task.project, commit: request.head, page: `clawdbot proof show ${task.name}` };
-        yield* takeMessage(
-          tx,
-          task.workspace_id,
-          noticeOf({ type: 'notification', subject: `Done: ${task.name}`, content, box: 'coordinator', actor: ACTOR, key: `done:${request.id}` }),
-        );
-      } else yield* sendBack(tx, task, request, `it cannot be merged: ${why}`);
-    }
-    yield* endRun(tx, run, { state: 'succeeded', attempt: 'done', actor: ACTOR, outcome: { text: why, stopReason: 'stop', usage: NO_USAGE, steps: 1 } });
-  },
-  { worker: true },
-);
