@@ -6,6 +6,7 @@ import { cluster } from './cluster.ts';
 import { coldStart } from './cold-start.ts';
 import { cron } from './cron.ts';
 import { memory } from './memory.ts';
+import { proof } from './proof.ts';
 import { protocol } from './protocol.ts';
 import { spawns } from './spawns.ts';
 import { store } from './store.ts';
@@ -21,6 +22,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   spawns,
   cron,
   team,
+  proof,
   adaptive,
   store,
   memory,

@@ -20,7 +20,7 @@ interface MirrorOptions {
 
 const GIT_TIMEOUT_MS = 120_000;
 /** Work that the gateway itself has put on top of its branch. */
-export const REBASED = 'refs/rebased/';
+const REBASED = 'refs/rebased/';
 const COMMIT = /^[0-9a-f]{7,64}$/;
 const SAFE = ['-c', 'core.hooksPath=/dev/null', '-c', 'core.fsmonitor=false', '-c', 'protocol.ext.allow=never', '-c', 'core.symlinks=true', '-c', 'gc.auto=0'];
 
