@@ -53,9 +53,21 @@ export const GATES = {
 } as const;
 export type Gate = keyof typeof GATES;
 
+/** Without these there is nothing that could be judged. */
+export const NEVER_WAIVED: readonly Gate[] = ['G0', 'G5'];
+
+/** A human lets a gate fail: for a reason, and for a time. */
+export interface Waiver {
+  readonly gate: Gate;
+  readonly reason: string;
+  /** Epoch ms. */
+  readonly until: number;
+  readonly actor: string;
+}
+
 export interface GateResult {
   readonly gate: Gate;
-  readonly result: 'pass' | 'fail' | 'unstable' | 'none';
+  readonly result: 'pass' | 'fail' | 'unstable' | 'none' | 'waived';
   /** What was seen, for people: names, files, figures. */
   readonly why: string;
   readonly ms: number;

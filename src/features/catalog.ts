@@ -23,7 +23,7 @@ import { tasksAdd, tasksGet, tasksList, tasksMove } from './tasks/methods.ts';
 import { rolesExplain, rolesList, teamInit, teamShow } from './team/methods.ts';
 import { toolsInvoke } from './tools/methods.ts';
 import { usageCost, usageFund, usageReport } from './usage/methods.ts';
-import { proofReplay, proofShow, tasksHoldOut, tasksSpec, tasksSubmit, tasksVerdict } from './validation/methods.ts';
+import { proofReplay, proofShow, tasksHoldOut, tasksSpec, tasksSubmit, tasksVerdict, tasksWaive } from './validation/methods.ts';
 import { whyMethod } from './why/methods.ts';
 import { workspaceHistory, workspacePhase, workspaceShow, workspaceStatus } from './workspace/methods.ts';
 
@@ -86,6 +86,7 @@ export const methods: readonly AnyMethod[] = [
   tasksSubmit,
   tasksHoldOut,
   tasksVerdict,
+  tasksWaive,
   proofShow,
   proofReplay,
   spawnsRequest,

@@ -33,6 +33,7 @@ import { proofPage } from './validation/page.ts';
 import { beginProof, recordGate, settleProof, specTask, stallProof, submitTask } from './validation/proving.ts';
 import { failReplay, replayProof, settleReplay } from './validation/replay.ts';
 import { giveVerdict } from './validation/verdicts.ts';
+import { waiveGate } from './validation/waivers.ts';
 import { explain } from './why/ops.ts';
 import { beginWorker, endWorker, forgetProcess, noteProcess } from './workers/ops.ts';
 import { choosePhases } from './workspace/phases.ts';
@@ -63,6 +64,7 @@ export const ops: readonly AnyOp[] = [
   replayProof,
   settleReplay,
   failReplay,
+  waiveGate,
   proofPage,
   addTask,
   getTask,

@@ -63,7 +63,7 @@ export function createProver({ stateDir, sandbox, path, clock }: ProverOptions):
     return rebased ? { ...merged, rebased, why: `${target} has moved on; the same patch stands on top of it now and is proved again` } : merged;
   };
   return {
-    prove: (order, { known, record, signal }) => withWorld(order, signal, (world) => prove({ ...world, clock, isolation, known, record })),
+    prove: (order, { known, record, waivers, signal }) => withWorld(order, signal, (world) => prove({ ...world, clock, isolation, known, record, waivers })),
     heldOut: (order, checks, signal) => withWorld(order, signal, (world) => proveHeldOut({ ...world, clock, isolation }, checks)),
     merge,
   };

@@ -1,6 +1,6 @@
 // A repository as a proof sees it: a mirror that no agent can write, and clean trees of its commits.
 
-import type { GateResult, HeldOut, Proof, ProofPolicy, Submission } from '../domain/proof.ts';
+import type { GateResult, HeldOut, Proof, ProofPolicy, Submission, Waiver } from '../domain/proof.ts';
 
 export interface Change {
   /** From the top of the repository, with `/`. */
@@ -44,6 +44,7 @@ export interface ProofOrder {
 }
 
 export interface ProofCalls {
+  readonly waivers: readonly Waiver[];
   /** A gate that an earlier attempt has gone through, by its digest. */
   readonly known: (digest: string) => GateResult | undefined;
   /** Makes a gate durable as soon as it is there. */

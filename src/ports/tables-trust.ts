@@ -27,7 +27,7 @@ export interface EvidenceTable {
   request_id: string;
   kind: string;
   digest: string;
-  produced_by: 'gateway' | 'worker' | 'validator';
+  produced_by: 'gateway' | 'worker' | 'validator' | 'human';
   /** JSON. */
   body: string;
   at: number;

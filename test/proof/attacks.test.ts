@@ -29,7 +29,7 @@ async function proofOf(t: TestContext, make: (repo: TinyRepo) => Partial<Submiss
   const recorded: GateResult[] = [];
   const proof = await prove(
     { repo: repo.dir, policy: { ...POLICY, ...policy }, submission },
-    { known: () => undefined, record: async (result) => void recorded.push(result), signal: new AbortController().signal },
+    { waivers: [], known: () => undefined, record: async (result) => void recorded.push(result), signal: new AbortController().signal },
   );
   return { proof, recorded };
 }

@@ -25,6 +25,7 @@ import {
   HELD_OUT,
   type NamedTask,
   needsChecks,
+  placeOf,
   proofRun,
   requestOfRun,
   specOf,
@@ -65,9 +66,6 @@ export const holdOut = txOp(
   },
   { worker: true },
 );
-
-/** Before anything is submitted, checks stand under the task itself. */
-const placeOf = ({ id, workspace_id }: TaskTable) => ({ id, workspace_id, task_id: id });
 
 function* runChecks(tx: Tx, task: TaskTable, request: ValidationRequestTable): OpSteps<void> {
   const kept = yield* checksOf(tx, task.id);

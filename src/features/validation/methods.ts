@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { fault } from '../../domain/fault-codes.ts';
+import { GATES, type Gate } from '../../domain/proof.ts';
 import { rolePolicies } from '../../domain/team.ts';
 import { VERDICT_WORDS, type VerdictWord, verdictWord } from '../../domain/trust.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
@@ -15,6 +16,7 @@ import { type Replay, replayProof } from './replay.ts';
 import type { Asker } from './rows.ts';
 import { Commit, HeldOutInput, SubmissionInput, specFrom, TaskSpecInput } from './spec.ts';
 import { giveVerdict } from './verdicts.ts';
+import { waiveGate } from './waivers.ts';
 
 const Task = z.custom<TaskView>();
 const Named = { name: z.string().min(1).max(200).describe('The task by its name or id.'), project: z.string().max(80).optional() };
@@ -83,6 +85,23 @@ export const tasksHoldOut = method({
   run: async (context, named) => {
     const { store, workspaceId, gateway } = context;
     return { task: await store.call(holdOut, { workspaceId, ...named, by: person(context), policies: rolePolicies(gateway.config().config) }) };
+  },
+});
+
+export const tasksWaive = method({
+  name: 'tasks.waive',
+  scope: 'operator.approvals',
+  about: 'Lets a gate fail for a task, for a reason and a time. Only a human can, and the page of the proof says so.',
+  input: z.strictObject({
+    ...Named,
+    gate: z.enum(Object.keys(GATES) as [Gate, ...Gate[]]), // the keys of a record of gates
+    reason: z.string().trim().min(1).max(1000),
+    hours: z.number().positive().max(8760).default(24).describe('How long it holds.'),
+  }),
+  output: z.object({ task: Task }),
+  run: async ({ store, workspaceId, principal, clock }, { gate, reason, hours, ...named }) => {
+    const waiver = { gate, reason, until: clock.now() + hours * 3_600_000, actor: principal.actor };
+    return { task: await store.call(waiveGate, { workspaceId, ...named, waiver }) };
   },
 });
 

@@ -36,13 +36,14 @@ export async function takeProof(run: ToolAssignment, { store, prover, signal }: 
       return await durably(store, settleMerge, { ...held, ...merge }, signal);
     }
     if (step === 'replay') {
-      const { gates } = await prover.prove(order, { known: () => undefined, record: async () => undefined, signal });
+      const { gates } = await prover.prove(order, { known: () => undefined, record: async () => undefined, waivers: work.waivers, signal });
       const hadChecks = work.checks !== null && work.known.some(({ gate }) => gate === 'G8');
       const again = hadChecks && work.checks ? [...gates, await prover.heldOut(order, work.checks, signal)] : gates;
       return await durably(store, settleReplay, { ...held, again }, signal);
     }
     const before = new Map(work.known.map((gate) => [gate.digest, gate]));
     const proof: Proof = await prover.prove(order, {
+      waivers: work.waivers,
       known: (digest) => before.get(digest),
       record: async (gate: GateResult) => durably(store, recordGate, { ...held, gate }, signal),
       signal,

@@ -1,6 +1,6 @@
 // The proof of layer 0: gate after gate, each once for its inputs, until one fails or all have passed.
 
-import type { Gate, GateResult, HeldOut, Proof, ProofPolicy, Submission } from '../../domain/proof.ts';
+import type { Gate, GateResult, HeldOut, Proof, ProofPolicy, Submission, Waiver } from '../../domain/proof.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { sha256Hex } from '../../kit/id.ts';
 import { canonicalJson } from '../../kit/lines.ts';
@@ -11,6 +11,7 @@ interface ProofWorld extends GateWorld {
   readonly isolation: string;
   /** Gates that an earlier attempt has gone through, by their inputs. */
   readonly known: (digest: string) => GateResult | undefined;
+  readonly waivers: readonly Waiver[];
   /** Makes a gate durable as soon as it is there. */
   readonly record: (result: GateResult) => Promise<void>;
 }
@@ -23,7 +24,7 @@ export function policyHash(policy: ProofPolicy): string {
   return sha256Hex(canonicalJson({ version: GATES_VERSION, policy }));
 }
 
-export async function prove({ clock, isolation, known, record, ...world }: ProofWorld): Promise<Proof> {
+export async function prove({ clock, isolation, known, record, waivers, ...world }: ProofWorld): Promise<Proof> {
   const { submission, policy } = world;
   const gates: GateResult[] = [];
   const head = submission.green;
@@ -33,7 +34,7 @@ export async function prove({ clock, isolation, known, record, ...world }: Proof
     const before = known(inputs);
     if (before) gates.push(before);
     else {
-      const result = await judged(gate, inputs, clock, () => ask(world));
+      const result = waived(await judged(gate, inputs, clock, () => ask(world)), waivers);
       await record(result);
       gates.push(result);
     }
@@ -44,8 +45,14 @@ export async function prove({ clock, isolation, known, record, ...world }: Proof
   return { word: 'proved', gates, isolation, head };
 }
 
+function waived(result: GateResult, waivers: readonly Waiver[]): GateResult {
+  const waiver = waivers.find(({ gate }) => gate === result.gate);
+  if (!waiver || (result.result !== 'fail' && result.result !== 'unstable')) return result;
+  return { ...result, result: 'waived', why: `${result.result}: ${result.why} (waived by ${waiver.actor}: ${waiver.reason})` };
+}
+
 /** The gate of the checks that the worker never saw (G8). */
-export async function proveHeldOut({ clock, isolation, ...world }: Omit<ProofWorld, 'known' | 'record'>, checks: HeldOut): Promise<GateResult> {
+export async function proveHeldOut({ clock, isolation, ...world }: Omit<ProofWorld, 'known' | 'record' | 'waivers'>, checks: HeldOut): Promise<GateResult> {
   const digest = sha256Hex(canonicalJson({ gate: 'G8', policy: policyHash(world.policy), submission: inputsOf(world.submission), isolation, checks }));
   return judged('G8', digest, clock, () => heldOut(world, checks));
 }

@@ -1,7 +1,7 @@
 // From submitted to proved or refuted: each step one transaction, each gate durable as soon as it is there.
 
 import { fault } from '../../domain/fault-codes.ts';
-import type { GateResult, HeldOut, Proof, Submission } from '../../domain/proof.ts';
+import type { GateResult, HeldOut, Proof, Submission, Waiver } from '../../domain/proof.ts';
 import type { RolePolicies } from '../../domain/role.ts';
 import type { ProofStep } from '../../domain/run.ts';
 import { type Blocked, decideTaskMove, isClosed, TASK_STATES, type TaskState } from '../../domain/task.ts';
@@ -39,6 +39,7 @@ import {
   sendBack,
   specOf,
   verdictsOf,
+  waiversOf,
 } from './rows.ts';
 import type { TaskSpec } from './spec.ts';
 
@@ -126,6 +127,7 @@ export interface ProofWork {
   readonly spec: TaskSpec;
   readonly submission: Submission;
   readonly checks: HeldOut | null;
+  readonly waivers: readonly Waiver[];
   /** Gates that an earlier attempt has gone through. */
   readonly known: readonly GateResult[];
 }
@@ -163,6 +165,7 @@ export const beginProof = txOp(
       task: task.name,
       spec,
       submission: JSON.parse(request.submission) as Submission,
+      waivers: yield* waiversOf(tx, task.id),
       checks: (yield* checksOf(tx, task.id))?.checks ?? null,
       known: gates.map(({ body }) => JSON.parse(body) as GateResult),
     }; // written here
@@ -194,6 +197,8 @@ export const settleProof = txOp(
     if (found?.task.state === 'proving' && found.request.head === proof.head) {
       const { request, task } = found;
       yield* addVerdict(tx, request, { layer: 0, word: WORD[proof.word], author: GATEWAY, reason: said, gates: proof.gates.map(({ digest }) => digest) });
+      for (const { gate, why, digest } of proof.gates.filter(({ result }) => result === 'waived'))
+        yield* addVerdict(tx, request, { layer: 0, word: 'WAIVED', author: GATEWAY, reason: `${gate}: ${why}`, gates: [digest] });
       if (proof.word === 'proved') {
         yield* tx.run(moveRequest, { ...request, state: 'awaiting_validator', isolation: proof.isolation, settled_at: null });
         const judged = yield* updateTask(tx, task, { state: 'in_validation' }, ACTOR, 'proved');

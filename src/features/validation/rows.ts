@@ -1,7 +1,7 @@
 // What submissions, evidence and verdicts are in the store, and what every step of a proof shares.
 
 import { PRIORITY } from '../../domain/lane.ts';
-import type { GateResult, HeldOut } from '../../domain/proof.ts';
+import type { GateResult, HeldOut, Waiver } from '../../domain/proof.ts';
 import type { ProofStep } from '../../domain/run.ts';
 import { TASK_ATTEMPTS } from '../../domain/task.ts';
 import { slugOf } from '../../domain/team.ts';
@@ -158,6 +158,17 @@ export function* checksOf(tx: Tx, taskId: string): OpSteps<KeptChecks | null> {
 }
 
 export const HELD_OUT = 'held-out';
+
+export const WAIVER = 'waiver';
+
+/** The waivers of a task that hold now. */
+export function* waiversOf(tx: Tx, taskId: string): OpSteps<Waiver[]> {
+  const rows = yield* tx.all(evidenceOfTask, { taskId, kind: WAIVER });
+  return rows.map(({ body }) => JSON.parse(body) as Waiver).filter(({ until }) => until > tx.now); // written by waiveGate
+}
+
+/** Before anything is submitted, evidence stands under the task itself. */
+export const placeOf = ({ id, workspace_id }: TaskTable) => ({ id, workspace_id, task_id: id });
 
 /** From medium risk up nothing passes layer 3 without them. */
 export const needsChecks = ({ policy: { risk } }: TaskSpec): boolean => risk !== 'low';

@@ -76,6 +76,13 @@ export function addProofVerbs(program: Command, { world, withGateway, print }: V
       tell(flags, await call(flags, 'tasks.verdict', { ...named(name, flags), verdict, layer: Number(layer), commit, reason })),
     );
 
+  verb(task, 'waive <name> <gate>', 'Let a gate fail for a while: yours alone to decide')
+    .requiredOption('--reason <text>', 'why; the page of the proof shows it')
+    .option('--hours <number>', 'how long it holds', '24')
+    .action(async (name: string, gate: string, { reason, hours, ...flags }: Flags & { reason: string; hours: string }) =>
+      tell(flags, await call(flags, 'tasks.waive', { ...named(name, flags), gate, reason, hours: Number(hours) })),
+    );
+
   verb(proof, 'show <task>', 'One page: criteria, tests, commits, gates, verdicts').action(async (name: string, flags: Flags) => {
     const page = await call<ProofPage>(flags, 'proof.show', named(name, flags));
     if (flags.json) print(page);

@@ -317,3 +317,22 @@ it('work whose branch has moved on is put on top of it, proved again, and keeps 
   const { task } = await ask(client, 'tasks.get', { name: 'TASK-10' });
   assert.deepEqual([task.state, task.attempts], ['ready', 0], 'it is no failure of the work');
 });
+
+it('only a human waives a gate, for a reason, and the page says so', async (t) => {
+  const thin: Files = {
+    'test/discount.test.js':
+      "import { test } from 'node:test';\nimport assert from 'node:assert/strict';\nimport { price } from '../src/price.js';\ntest('ten or more are cheaper', () => assert.notEqual(price(10, 10), 100));\n",
+  };
+  const { repo, client, installation } = await team(t, (made) => ({ thin: { red: made.commit('red', thin), green: made.commit('green', GREEN) } }));
+  await specified(client, repo, 'TASK-11');
+  await told(client, 'builder', 'submit thin for TASK-11');
+  await until('the refutation', async () => (await ask(client, 'tasks.get', { name: 'TASK-11' })).task.attempts === 1, 40_000);
+  const refused = await installation.cli(['task', 'waive', 'TASK-11', 'G0', '--reason', 'no matter']);
+  assert.deepEqual([refused.code, /nothing to judge/.test(refused.stderr)], [1, true], refused.stderr);
+  const waived = await installation.cli(['task', 'waive', 'TASK-11', 'G7', '--reason', 'a price list follows next week']);
+  assert.equal(waived.code, 0, waived.stderr);
+  await told(client, 'builder', 'submit thin for TASK-11');
+  await settles(client, 'TASK-11', 'done');
+  const { stdout } = await installation.cli(['proof', 'show', 'TASK-11']);
+  assert.match(stdout, /G7 +waived .*not noticed.*a price list follows next week.*layer 0: WAIVED/s);
+});
