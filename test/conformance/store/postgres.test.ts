@@ -12,6 +12,7 @@ import { storeDoorsConformance } from './doors.ts';
 import { storeOrchestrationConformance } from './orchestration.ts';
 import { type OpenedStore, storeConformance } from './suite.ts';
 import { storeTeamConformance } from './team.ts';
+import { storeTrustConformance } from './trust.ts';
 
 const server = await startPostgres();
 after(() => server?.stop());
@@ -44,4 +45,5 @@ if (server) {
   storeDoorsConformance('postgres', open);
   storeOrchestrationConformance('postgres', open);
   storeTeamConformance('postgres', open);
+  storeTrustConformance('postgres', open);
 }

@@ -18,6 +18,7 @@ import { storeDoorsConformance } from './doors.ts';
 import { storeOrchestrationConformance } from './orchestration.ts';
 import { handClock, type OpenedStore, storeConformance } from './suite.ts';
 import { storeTeamConformance } from './team.ts';
+import { storeTrustConformance } from './trust.ts';
 
 async function open(t: TestContext, path = join(scratchDir(t), 'store.sqlite')): Promise<OpenedStore> {
   const clock = handClock();
@@ -45,6 +46,7 @@ storeConformance('sqlite', open);
 storeDoorsConformance('sqlite', open);
 storeOrchestrationConformance('sqlite', open);
 storeTeamConformance('sqlite', open);
+storeTrustConformance('sqlite', open);
 
 const NEXT = (MIGRATIONS.at(-1)?.version ?? 0) + 1;
 const LATER = { version: NEXT, name: 'later', statements: ['CREATE TABLE later (id TEXT PRIMARY KEY)'] };
