@@ -157,6 +157,9 @@ export function storeTrustConformance(name: string, open: OpenStore): void {
       await assert.rejects(world.judge(3, 'PASS', commit('c'), 'checker'), /do not pass/);
       await hold('checker');
       assert.equal(await world.prover(), 'held-out');
+      const agent = { actor: 'run:r', runId: 'r', agentRole: 'validator' };
+      const judgement = { ...world.named, layer: 3, word: 'FAIL', commit: commit('c'), reason: 'in the wrong folder', by: agent, isOneFamily: false } as const;
+      await assert.rejects(world.store.call(giveVerdict, judgement), /a FAIL counts when the gateway has seen it/);
       await world.judge(3, 'PASS', commit('c'), 'checker');
       assert.equal(await stateOf(world), 'merging');
     });
