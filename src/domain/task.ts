@@ -60,6 +60,7 @@ export type TaskMove = { readonly ok: true } | { readonly ok: false; readonly ru
 export function decideTaskMove(policies: RolePolicies, who: string, from: TaskState, to: TaskState): TaskMove {
   if (from === to) return { ok: true };
   if (isClosed(from)) return { ok: false, rule: `a task that is ${from} stays so` };
+  if (from === 'merging') return { ok: false, rule: 'the gateway is merging it: what comes of that decides' };
   const takes = TAKES[to];
   if (typeof takes !== 'string') return { ok: false, rule: takes.only };
   if (who === 'human') return { ok: true };

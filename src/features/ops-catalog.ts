@@ -31,7 +31,7 @@ import { holdOut, settleHeldOut } from './validation/held-out.ts';
 import { settleMerge } from './validation/merging.ts';
 import { proofPage } from './validation/page.ts';
 import { beginProof, recordGate, settleProof, specTask, stallProof, submitTask } from './validation/proving.ts';
-import { failReplay, replayProof, settleReplay } from './validation/replay.ts';
+import { replayProof, settleReplay } from './validation/replay.ts';
 import { giveVerdict } from './validation/verdicts.ts';
 import { waiveGate } from './validation/waivers.ts';
 import { explain } from './why/ops.ts';
@@ -63,7 +63,6 @@ export const ops: readonly AnyOp[] = [
   settleHeldOut,
   replayProof,
   settleReplay,
-  failReplay,
   waiveGate,
   proofPage,
   addTask,

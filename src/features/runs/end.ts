@@ -10,6 +10,7 @@ import { withdrawOf } from '../approvals/ops.ts';
 import { settleMail } from '../inbox/mail.ts';
 import { archiveSession, byKey } from '../sessions/ops.ts';
 import { chargeInterrupted } from '../usage/ledger.ts';
+import { blockStalled } from '../validation/stalled.ts';
 import { forgetWaits, settleTarget } from '../waits/ops.ts';
 import { continueReplies, reportOutcome, tellWhatWaits } from './report.ts';
 import { appendRunEvent, runById } from './rows.ts';
@@ -92,6 +93,7 @@ export function* endRun(tx: Tx, run: RunTable, { state, attempt, outcome, actor 
   yield* withdrawOf(tx, { workspaceId: run.workspace_id, owner: `run:${run.id}` });
   const awaiting = yield* settleTarget(tx, `run:${run.id}`);
   yield* settleMail(tx, run, state);
+  if (state !== 'succeeded') yield* blockStalled(tx, input, run, outcome);
   const { report } = input;
   if (report) yield* reportOutcome(tx, run, outcome, state, report, awaiting);
   const joined = yield* tx.all(collectedBy, { id: run.id });

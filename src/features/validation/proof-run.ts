@@ -10,7 +10,7 @@ import { durably } from '../turns/durably.ts';
 import { settleHeldOut } from './held-out.ts';
 import { settleMerge } from './merging.ts';
 import { beginProof, recordGate, settleProof, stallProof } from './proving.ts';
-import { failReplay, settleReplay } from './replay.ts';
+import { settleReplay } from './replay.ts';
 
 interface ProofRunWorld {
   readonly store: Store;
@@ -53,11 +53,6 @@ export async function takeProof(run: ToolAssignment, { store, prover, signal }: 
     if (isFault(error, 'lease.stale') || isFault(error, 'store.closed')) return;
     if (signal.aborted && signal.reason === 'stale') return;
     if (signal.aborted && signal.reason === 'drain') return void (await durably(store, releaseRun, { runId: run.runId, fence: run.fence }, undefined));
-    await durably(
-      store,
-      step === 'replay' ? failReplay : stallProof,
-      { ...held, why: signal.aborted ? `the ${step} was stopped (${String(signal.reason)})` : messageOf(error) },
-      undefined,
-    );
+    await durably(store, stallProof, { ...held, why: signal.aborted ? `the ${step} was stopped (${String(signal.reason)})` : messageOf(error) }, undefined);
   }
 }

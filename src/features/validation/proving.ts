@@ -4,7 +4,7 @@ import { fault } from '../../domain/fault-codes.ts';
 import type { GateResult, HeldOut, Proof, Submission, Waiver } from '../../domain/proof.ts';
 import type { RolePolicies } from '../../domain/role.ts';
 import type { ProofStep } from '../../domain/run.ts';
-import { type Blocked, decideTaskMove, isClosed, TASK_STATES, type TaskState } from '../../domain/task.ts';
+import { decideTaskMove, isClosed, TASK_STATES, type TaskState } from '../../domain/task.ts';
 import { NO_USAGE } from '../../domain/transcript.ts';
 import type { VerdictWord } from '../../domain/trust.ts';
 import { type OpSteps, type Tx, txOp } from '../../ports/store.ts';
@@ -220,31 +220,13 @@ export const settleProof = txOp(
   { worker: true },
 );
 
-const STALLED_MS = 3_600_000;
-
-/** What kept a proof from judging is nobody's fault: the task is blocked, and somebody is told. Ends the run. */
+/** What kept a proof, a merge or a replay from its end. Ends the run, and that blocks the task. */
 export const stallProof = txOp(
   'validation.stall',
-  function* (tx, { requestId, why, ...held }: Held & { requestId: string; why: string }): OpSteps<void> {
-    const run = yield* heldRun(tx, held);
-    const found = yield* requestOfRun(tx, requestId);
-    if (found) {
-      const { request, task } = found;
-      yield* addVerdict(tx, request, { layer: 0, word: 'BLOCKED', author: GATEWAY, reason: why, gates: [] });
-      yield* tx.run(moveRequest, { ...request, state: 'superseded', settled_at: tx.now });
-      const blocked = {
-        owner: 'coordinator',
-        action: `see to it that it can be proved: ${why.slice(0, 300)}`,
-        recheckAt: tx.now + STALLED_MS,
-      } satisfies Blocked;
-      yield* updateTask(tx, task, { state: 'blocked', blocked: JSON.stringify(blocked) }, ACTOR, why.slice(0, 500));
-    }
-    yield* endRun(tx, run, {
-      state: 'failed',
-      attempt: 'done',
-      actor: ACTOR,
-      outcome: { text: why, stopReason: 'error', error: { code: 'proof.stalled', message: why }, usage: NO_USAGE, steps: 0 },
-    });
+  function* (tx, { why, ...held }: Held & { why: string }): OpSteps<void> {
+    const error = { code: 'proof.stalled', message: why };
+    const outcome = { text: why, stopReason: 'error', error, usage: NO_USAGE, steps: 0 };
+    yield* endRun(tx, yield* heldRun(tx, held), { state: 'failed', attempt: 'done', actor: ACTOR, outcome });
   },
   { worker: true },
 );

@@ -45,18 +45,3 @@ export const settleReplay = txOp(
   },
   { worker: true },
 );
-
-/** It could not be run again. Ends the run. */
-export const failReplay = txOp(
-  'validation.failReplay',
-  function* (tx, { requestId: _, why, ...held }: Held & { requestId: string; why: string }): OpSteps<void> {
-    const error = { code: 'proof.stalled', message: why };
-    yield* endRun(tx, yield* heldRun(tx, held), {
-      state: 'failed',
-      attempt: 'done',
-      actor: ACTOR,
-      outcome: { text: why, stopReason: 'error', error, usage: NO_USAGE, steps: 0 },
-    });
-  },
-  { worker: true },
-);

@@ -7,7 +7,7 @@ import type { GateResult, Proof } from '../../../src/domain/proof.ts';
 import { DEFAULT_POLICIES } from '../../../src/domain/role.ts';
 import type { VerdictWord } from '../../../src/domain/trust.ts';
 import { claimRuns } from '../../../src/features/runs/claim.ts';
-import { setLanes } from '../../../src/features/runs/ops.ts';
+import { abortRuns, setLanes } from '../../../src/features/runs/ops.ts';
 import { addTask, moveTask } from '../../../src/features/tasks/ops.ts';
 import { holdOut, settleHeldOut } from '../../../src/features/validation/held-out.ts';
 import { settleMerge } from '../../../src/features/validation/merging.ts';
@@ -183,6 +183,10 @@ export function storeTrustConformance(name: string, open: OpenStore): void {
       assert.ok(next);
       await world.store.call(stallProof, { ...next.held, why: 'no such folder' });
       assert.equal(await stateOf(world), 'blocked');
+      const { requestId } = await world.submit(commit('e'));
+      await world.store.call(abortRuns, { workspaceId: W, runKey: `prove:${requestId}`, actor: 'owner', reason: 'operator' });
+      const { task: after } = await world.page();
+      assert.deepEqual([after.state, after.blocked?.owner], ['blocked', 'coordinator'], 'a proof that somebody stops leaves nothing hanging');
     });
 
     it('whatever anybody does, done has a proof, and verdicts of others, of the commit that was merged', async (t) => {
