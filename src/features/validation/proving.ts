@@ -122,8 +122,6 @@ export const submitTask = txOp(
 );
 
 export interface ProofWork {
-  readonly requestId: string;
-  readonly task: string;
   readonly spec: TaskSpec;
   readonly submission: Submission;
   readonly checks: HeldOut | null;
@@ -161,8 +159,6 @@ export const beginProof = txOp(
     }
     const gates = (yield* tx.all(evidenceOf, { requestId })).filter(({ kind }) => kind === 'gate');
     return {
-      requestId,
-      task: task.name,
       spec,
       submission: JSON.parse(request.submission) as Submission,
       waivers: yield* waiversOf(tx, task.id),
