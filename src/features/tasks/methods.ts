@@ -6,7 +6,8 @@ import { TASK_STATES } from '../../domain/task.ts';
 import { rolePolicies } from '../../domain/team.ts';
 import { method } from '../../ports/method.ts';
 import { progressOf } from '../workspace/versions.ts';
-import { addTask, getTask, listTasks, moveTask, type TaskView } from './ops.ts';
+import { addTask, getTask, listTasks, moveTask } from './ops.ts';
+import type { TaskView } from './rows.ts';
 
 const Task = z.custom<TaskView>();
 const Named = { name: z.string().min(1).max(200).describe('The task by its name or id.'), project: z.string().max(80).optional() };

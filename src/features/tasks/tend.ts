@@ -13,7 +13,7 @@ import { noticeOf, takeMessage } from '../inbox/ops.ts';
 import { stopRuns } from '../runs/end.ts';
 import { runById } from '../runs/rows.ts';
 import { requestSpawn, type SpawnRequest } from '../spawns/ops.ts';
-import { type TaskView, tasksUnderWay, updateTask, viewTask } from './ops.ts';
+import { type TaskView, tasksUnderWay, updateTask, viewTask } from './rows.ts';
 
 interface OfWorkspace {
   readonly workspaceId: string;

@@ -12,7 +12,7 @@ import type { ValidationRequestTable } from '../../ports/tables-trust.ts';
 import { endRun } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
 import { type Held, heldRun } from '../runs/lease-ops.ts';
-import { findTask, type TaskView, viewTask } from '../tasks/ops.ts';
+import { findTask, type TaskView, viewTask } from '../tasks/rows.ts';
 import {
   ACTOR,
   type Asker,

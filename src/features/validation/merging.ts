@@ -11,7 +11,7 @@ import { noticeOf, takeMessage } from '../inbox/ops.ts';
 import { endRun } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
 import { type Held, heldRun } from '../runs/lease-ops.ts';
-import { updateTask } from '../tasks/ops.ts';
+import { updateTask } from '../tasks/rows.ts';
 import { ACTOR, addVerdict, evidence, evidenceOf, insertRequest, moveRequest, proofRun, requestOfRun, sendBack, verdictsOf } from './rows.ts';
 
 export function* beginMerge(tx: Tx, task: TaskTable, request: ValidationRequestTable): OpSteps<TaskTable> {

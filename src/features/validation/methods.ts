@@ -7,7 +7,7 @@ import { rolePolicies } from '../../domain/team.ts';
 import { VERDICT_WORDS, type VerdictWord, verdictWord } from '../../domain/trust.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
 import { NEVER_MS, waitForEnd } from '../runs/wait.ts';
-import type { TaskView } from '../tasks/ops.ts';
+import type { TaskView } from '../tasks/rows.ts';
 import { isOneFamily } from './families.ts';
 import { holdOut } from './held-out.ts';
 import { type ProofPage, proofPage } from './page.ts';

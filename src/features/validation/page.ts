@@ -3,7 +3,7 @@
 import type { GateResult, Submission } from '../../domain/proof.ts';
 import type { Author } from '../../domain/trust.ts';
 import { type OpSteps, readOp } from '../../ports/store.ts';
-import { findTask, type TaskView, viewTask } from '../tasks/ops.ts';
+import { findTask, type TaskView, viewTask } from '../tasks/rows.ts';
 import { type Asker, authorOf, checksOf, evidenceOf, type KeptChecks, type NamedTask, needsChecks, requestsOf, specOf, verdictsOf } from './rows.ts';
 import type { TaskSpec } from './spec.ts';
 

@@ -13,7 +13,7 @@ import type { ValidationRequestTable } from '../../ports/tables-trust.ts';
 import { endRun } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
 import { type Held, heldRun } from '../runs/lease-ops.ts';
-import { findTask, type TaskView, updateTask, viewTask } from '../tasks/ops.ts';
+import { findTask, type TaskView, updateTask, viewTask } from '../tasks/rows.ts';
 import { beginMerge } from './merging.ts';
 import { policyHash } from './prove.ts';
 import {

@@ -7,7 +7,7 @@ import { type OpSteps, txOp } from '../../ports/store.ts';
 import { endRun } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
 import { type Held, heldRun } from '../runs/lease-ops.ts';
-import { findTask } from '../tasks/ops.ts';
+import { findTask } from '../tasks/rows.ts';
 import { ACTOR, evidenceOf, type NamedTask, proofRun, requestById } from './rows.ts';
 
 /** @throws Fault `task.not_found`, `task.unproved` */

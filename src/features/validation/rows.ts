@@ -13,7 +13,7 @@ import type { TaskTable } from '../../ports/tables-team.ts';
 import type { EvidenceTable, ValidationRequestTable, VerdictTable } from '../../ports/tables-trust.ts';
 import { noticeOf, takeMessage } from '../inbox/ops.ts';
 import { runById } from '../runs/rows.ts';
-import { updateTask } from '../tasks/ops.ts';
+import { updateTask } from '../tasks/rows.ts';
 import type { TaskSpec } from './spec.ts';
 
 export interface NamedTask {

@@ -4,7 +4,7 @@ import type { RunInput, RunOutcome } from '../../domain/run.ts';
 import type { Blocked, TaskState } from '../../domain/task.ts';
 import type { OpSteps, Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
-import { updateTask } from '../tasks/ops.ts';
+import { updateTask } from '../tasks/rows.ts';
 import { ACTOR, addVerdict, GATEWAY, moveRequest, requestOfRun } from './rows.ts';
 
 const STALLED_MS = 3_600_000;

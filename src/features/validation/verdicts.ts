@@ -3,7 +3,7 @@
 import { fault } from '../../domain/fault-codes.ts';
 import { type Author, decideVerdict, type VerdictWord } from '../../domain/trust.ts';
 import { type OpSteps, type Tx, txOp } from '../../ports/store.ts';
-import { findTask, type TaskView, updateTask, viewTask } from '../tasks/ops.ts';
+import { findTask, type TaskView, updateTask, viewTask } from '../tasks/rows.ts';
 import { afterLayer2, gateOfChecks } from './held-out.ts';
 import { beginMerge } from './merging.ts';
 import { policyHash } from './prove.ts';

@@ -4,7 +4,7 @@ import { fault } from '../../domain/fault-codes.ts';
 import { NEVER_WAIVED, type Waiver } from '../../domain/proof.ts';
 import { isClosed } from '../../domain/task.ts';
 import { type OpSteps, txOp } from '../../ports/store.ts';
-import { findTask, type TaskView, updateTask, viewTask } from '../tasks/ops.ts';
+import { findTask, type TaskView, updateTask, viewTask } from '../tasks/rows.ts';
 import { evidence, type NamedTask, placeOf, WAIVER } from './rows.ts';
 
 /** It holds for the next proof of the task. @throws Fault `task.not_found`, `task.refused` */

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import JSON5 from 'json5';
-import type { TaskView } from '../../../features/tasks/ops.ts';
+import type { TaskView } from '../../../features/tasks/rows.ts';
 import type { ProofPage } from '../../../features/validation/page.ts';
 import { proofText } from '../../../features/validation/page-text.ts';
 import type { Replay } from '../../../features/validation/replay.ts';

@@ -1,7 +1,7 @@
 // clawdbot task: the tasks of the team by hand.
 
 import type { Command } from 'commander';
-import type { TaskView } from '../../../features/tasks/ops.ts';
+import type { TaskView } from '../../../features/tasks/rows.ts';
 import { age, table } from '../text.ts';
 import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
 
