@@ -33,7 +33,17 @@ const Payload = z.discriminatedUnion('kind', [
 ]);
 
 /** A condition in code that decides whether a slot has work at all. */
-export const CRON_CHECKS = ['system-events', 'messages', 'inbox', 'spawn-queue', 'stale-heartbeats', 'progress', 'tasks'] as const;
+export const CRON_CHECKS = [
+  'system-events',
+  'messages',
+  'inbox',
+  'spawn-queue',
+  'stale-heartbeats',
+  'progress',
+  'tasks',
+  'ready-tasks',
+  'submitted-tasks',
+] as const;
 export type CronCheck = (typeof CRON_CHECKS)[number];
 const CATCH_UP = ['run-latest', 'run-all', 'skip'] as const;
 const JOB_PRIORITY = { urgent: PRIORITY.urgent, normal: PRIORITY.cron, low: PRIORITY.background } as const;

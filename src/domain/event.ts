@@ -2,6 +2,7 @@
 
 import type { Approval } from './approval.ts';
 import type { MessageState } from './inbox.ts';
+import type { ItemKind, ItemState } from './plan.ts';
 import type { AttemptEnd, RunKind, TerminalState } from './run.ts';
 import type { SpawnFact } from './spawn.ts';
 import type { TaskState } from './task.ts';
@@ -76,6 +77,17 @@ export interface TaskEvent {
   readonly note?: string;
 }
 
+/** A plan, an epic or a story came into another state, or something about it changed. */
+export interface PlanEvent {
+  readonly kind: 'plan';
+  readonly id: string;
+  readonly item: ItemKind;
+  readonly name: string;
+  readonly from: ItemState | null;
+  readonly state: ItemState;
+  readonly note?: string;
+}
+
 export type EventBody =
   | RunQueued
   | RunStarted
@@ -98,6 +110,7 @@ export type EventBody =
   | { readonly kind: 'session.said'; readonly text: string }
   | MessageEvent
   | TaskEvent
+  | PlanEvent
   | { readonly kind: 'setting.changed'; readonly name: string; readonly value: unknown }
   | { readonly kind: 'gateway.started' | 'gateway.stopped'; readonly pid: number; readonly resumed?: number };
 

@@ -15,6 +15,18 @@ export interface TestCommand {
   readonly timeoutSeconds?: number | undefined;
 }
 
+/** A check that the gateway itself carries out in a clean tree. */
+export type ProofCheck =
+  | { readonly kind: 'command'; readonly argv: readonly string[]; readonly expectExit: number; readonly expectStdout?: string | undefined }
+  | { readonly kind: 'file'; readonly path: string; readonly contains?: string | undefined; readonly absent?: boolean | undefined }
+  | { readonly kind: 'link'; readonly path: string };
+
+export interface NamedCheck {
+  /** The criterion that it shows. */
+  readonly criterion: string;
+  readonly check: ProofCheck;
+}
+
 /** What of a repository a proof must know. */
 export interface ProofPolicy {
   readonly risk: Risk;
@@ -26,7 +38,10 @@ export interface ProofPolicy {
   readonly tests: readonly string[];
   /** Configuration of runners, scripts, lock files: frozen with the oracle. */
   readonly frozen: readonly string[];
-  readonly command: TestCommand;
+  /** Left out: work without tests, which its checks prove. */
+  readonly command?: TestCommand | undefined;
+  /** What is looked at outside the test runner: it must fail at the base and pass at the work. */
+  readonly checks?: readonly NamedCheck[] | undefined;
   /** RED may add stubs, so that tests fail by what they assert. */
   readonly stubs?: boolean | undefined;
 }
@@ -50,6 +65,7 @@ export const GATES = {
   G7: 'changed code that is made wrong is noticed by a test',
   G8: 'checks that its worker never saw pass at GREEN, and not without the work',
   G9: 'the work does not look whether it is being tested',
+  G10: 'outside the test runner it does what the criteria say, and did not before',
 } as const;
 export type Gate = keyof typeof GATES;
 

@@ -65,7 +65,14 @@ export interface RolePolicy {
   readonly tools?: { readonly allow?: readonly string[] | undefined; readonly deny?: readonly string[] | undefined } | undefined;
   /** Each day. */
   readonly budget?: { readonly usd?: number | undefined; readonly tokens?: number | undefined } | undefined;
-  readonly limits?: { readonly atOnce?: number | undefined; readonly timeoutSeconds?: number | undefined } | undefined;
+  readonly limits?:
+    | {
+        readonly atOnce?: number | undefined;
+        readonly timeoutSeconds?: number | undefined;
+        /** Dearest plan that it approves without the owner. */
+        readonly approvesUsd?: number | undefined;
+      }
+    | undefined;
   /** Who hears of what it could not settle. */
   readonly escalatesTo: string;
 }
@@ -165,6 +172,7 @@ export const DEFAULT_POLICIES: RolePolicies = {
     about: 'Does one task: tests first, then the work, then it submits.',
     box: 'workers',
     model: 'sonnet',
+    models: { retry: 'opus' },
     modelFloor: 'sonnet',
     orderedBy: ['human', 'task-manager'],
     spawns: { 'worker-cmd': 'request' },

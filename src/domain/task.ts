@@ -31,6 +31,8 @@ export interface Blocked {
   readonly action: string;
   /** Epoch ms. */
   readonly recheckAt: number;
+  /** What must end so that it goes on by itself: `budget`, or an incident by its id. */
+  readonly cause?: string;
 }
 
 /** After these attempts a task is parked: somebody must look at it. */

@@ -31,7 +31,9 @@ const Policy = z.looseObject({
     .looseObject({ usd: z.number().min(0).optional(), tokens: z.int().min(0).optional() })
     .optional()
     .describe('What the role may spend each day.'),
-  limits: z.looseObject({ atOnce: z.int().min(1).optional(), timeoutSeconds: z.number().min(1).optional() }).optional(),
+  limits: z
+    .looseObject({ atOnce: z.int().min(1).optional(), timeoutSeconds: z.number().min(1).optional(), approvesUsd: z.number().min(0).optional() })
+    .optional(),
   escalatesTo: z.string().optional().describe('Who hears of what it could not settle: a role or human.'),
 });
 

@@ -15,11 +15,25 @@ import { decisionsList } from './inbox/decisions.ts';
 import { inboxAck, inboxList, inboxRead, inboxSend, inboxThread } from './inbox/methods.ts';
 import { logsTail } from './logs/methods.ts';
 import { clusterStatus } from './nodes/methods.ts';
+import { plansExport, plansImport } from './planning/folder.ts';
+import {
+  plansAbandon,
+  plansApprove,
+  plansComment,
+  plansCreate,
+  plansEdit,
+  plansReject,
+  plansShow,
+  plansSplit,
+  plansSubmit,
+  plansTree,
+  tasksDepend,
+} from './planning/methods.ts';
 import { runsAbort, runsGet, runsList, runsSubmit } from './runs/methods.ts';
 import { chatHistory, sessionsList, sessionsPreview, sessionsResolve } from './sessions/methods.ts';
 import { talkMode, voicewakeGet, voicewakeSet } from './settings/methods.ts';
 import { spawnsCancel, spawnsGet, spawnsList, spawnsRequest, spawnsWait } from './spawns/methods.ts';
-import { tasksAdd, tasksGet, tasksList, tasksMove } from './tasks/methods.ts';
+import { tasksAdd, tasksBudget, tasksGet, tasksLease, tasksList, tasksMove } from './tasks/methods.ts';
 import { rolesExplain, rolesList, teamInit, teamShow } from './team/methods.ts';
 import { toolsInvoke } from './tools/methods.ts';
 import { usageCost, usageFund, usageReport } from './usage/methods.ts';
@@ -82,6 +96,21 @@ export const methods: readonly AnyMethod[] = [
   tasksGet,
   tasksAdd,
   tasksMove,
+  tasksDepend,
+  tasksLease,
+  tasksBudget,
+  plansCreate,
+  plansEdit,
+  plansSubmit,
+  plansApprove,
+  plansReject,
+  plansComment,
+  plansAbandon,
+  plansShow,
+  plansTree,
+  plansSplit,
+  plansExport,
+  plansImport,
   tasksSpec,
   tasksSubmit,
   tasksHoldOut,

@@ -15,6 +15,9 @@ import { ackMessage, countBoxes, listMessages, messageThread, readMessage, takeM
 import { goRounds } from './inbox/rounds.ts';
 import { listRefusals, noteRefusal } from './models/ops.ts';
 import { beginNode, endNode, keepNode, viewCluster } from './nodes/ops.ts';
+import { abandonItem, approveItem, commentItem, createItem, editItem, getItem, rejectItem, submitItem } from './planning/items.ts';
+import { dependTask, splitStory } from './planning/split.ts';
+import { planItems, planTrees, showItem } from './planning/tree.ts';
 import { claimRuns } from './runs/claim.ts';
 import { finishRun, reapRuns, recordStep, recordSummary, releaseRun, renewLeases, reserveCall, suspendRun, takeUrgentMail } from './runs/lease-ops.ts';
 import { abortRuns, getRun, laneLoads, listRuns, setLanes, submitMessage, submitNested, submitRun } from './runs/ops.ts';
@@ -24,6 +27,7 @@ import { pendingSystemEvents } from './sessions/system-events.ts';
 import { getSetting, publishFiles, putSetting } from './settings/ops.ts';
 import { filedSpawn, requestByFile } from './spawns/by-file.ts';
 import { cancelSpawn, childrenOf, getSpawn, listSpawns, requestSpawn, tidySessions } from './spawns/ops.ts';
+import { budgetTask, leaseTask, workOrder } from './tasks/lease.ts';
 import { addTask, getTask, listTasks, moveTask, takeWorkFile } from './tasks/ops.ts';
 import { beatsToShow, noteBeats, restartTask, tendTasks } from './tasks/tend.ts';
 import { fundBudget, spendingSince } from './usage/ops.ts';
@@ -69,6 +73,22 @@ export const ops: readonly AnyOp[] = [
   getTask,
   listTasks,
   moveTask,
+  budgetTask,
+  leaseTask,
+  workOrder,
+  abandonItem,
+  approveItem,
+  commentItem,
+  createItem,
+  editItem,
+  getItem,
+  rejectItem,
+  submitItem,
+  dependTask,
+  splitStory,
+  planItems,
+  planTrees,
+  showItem,
   takeWorkFile,
   beatsToShow,
   noteBeats,

@@ -2,6 +2,7 @@
 
 import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { carryOut } from '../adapters/repo/checks.ts';
 import { homeOf, openMirror } from '../adapters/repo/git.ts';
 import { mergeForward } from '../adapters/repo/merge.ts';
 import { runCommand } from '../adapters/repo/run-command.ts';
@@ -22,26 +23,39 @@ interface ProverOptions {
 }
 
 const TEST_TIMEOUT_S = 300;
+const CHECK_TIMEOUT_S = 60;
 
 export function createProver({ stateDir, sandbox, path, clock }: ProverOptions): Prover {
   const withWorld = async <T>({ repo, policy, submission }: ProofOrder, signal: AbortSignal, use: (world: GateWorld) => Promise<T>): Promise<T> => {
     const mirror = await openMirror({ repo, dir: join(stateDir, 'proofs'), sandbox, path, signal });
     try {
-      return await use({ mirror, policy, submission, test: (tree) => runTests(tree, policy.command, signal), write: replaceFile, signal });
+      return await use({
+        mirror,
+        policy,
+        submission,
+        test: (tree) => runTests(tree, policy.command, signal),
+        check: (tree, check) => carryOut(check, tree, (argv) => runIn(tree, argv, CHECK_TIMEOUT_S, signal)),
+        write: replaceFile,
+        signal,
+      });
     } finally {
       await mirror.close();
     }
   };
-  const runTests = async (tree: string, command: TestCommand, signal: AbortSignal): Promise<Tested> => {
+  const env = { PATH: path, LANG: 'C.UTF-8', CI: '1' };
+  const runIn = async (tree: string, argv: readonly string[], seconds: number, signal: AbortSignal, cwd = tree) => {
+    const wrapped = sandbox.wrap({ argv, cwd, workspace: tree, binds: [], hidden: [], network: 'none', env });
+    const result = await runCommand({ wrapped, timeoutMs: seconds * 1000, signal });
+    signal.throwIfAborted();
+    return result;
+  };
+  const runTests = async (tree: string, command: TestCommand | undefined, signal: AbortSignal): Promise<Tested> => {
+    if (!command) throw new Unreadable('nobody has said how the tests of this repository are run');
     const report = join(tree, `.report-${newSecret(8)}`);
     const reader = REPORTS[command.runner];
-    const cwd = join(tree, command.cwd ?? '.');
-    const argv = reader.argv(command.argv, report);
-    const env = { PATH: path, LANG: 'C.UTF-8', CI: '1' };
-    const wrapped = sandbox.wrap({ argv, cwd, workspace: tree, binds: [], hidden: [], network: 'none', env });
-    const { code, stdout, stderr, timedOut } = await runCommand({ wrapped, timeoutMs: (command.timeoutSeconds ?? TEST_TIMEOUT_S) * 1000, signal });
-    signal.throwIfAborted();
-    if (timedOut) throw new Unreadable(`the tests did not end within ${command.timeoutSeconds ?? TEST_TIMEOUT_S} s`);
+    const seconds = command.timeoutSeconds ?? TEST_TIMEOUT_S;
+    const { code, stdout, stderr, timedOut } = await runIn(tree, reader.argv(command.argv, report), seconds, signal, join(tree, command.cwd ?? '.'));
+    if (timedOut) throw new Unreadable(`the tests did not end within ${seconds} s`);
     try {
       const read = reader.read({ stdout, file: plainFile(report) });
       rmSync(report, { force: true });

@@ -78,6 +78,9 @@ export interface TaskTable {
   spec: string | null;
   /** Its latest submission. */
   request_id: string | null;
+  story_id: string | null;
+  /** JSON of Money: most that all its attempts may spend. */
+  budget: string | null;
   created_at: number;
   updated_at: number;
 }

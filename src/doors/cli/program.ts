@@ -17,6 +17,7 @@ import { addImportVerb } from './verbs/import.ts';
 import { addInboxVerbs } from './verbs/inbox.ts';
 import { addLogsVerb } from './verbs/logs.ts';
 import { addModelVerbs } from './verbs/models.ts';
+import { addPlanVerbs } from './verbs/plan.ts';
 import { addProofVerbs } from './verbs/proof.ts';
 import { addRuntimeVerbs } from './verbs/runtime.ts';
 import { addSpawnVerbs } from './verbs/spawn.ts';
@@ -81,6 +82,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addInboxVerbs(program, context);
   addImportVerb(program, context);
   addWorkspaceVerbs(program, context);
+  addPlanVerbs(program, context);
   addTaskVerbs(program, context);
   addProofVerbs(program, context);
   addRuntimeVerbs(program, context);

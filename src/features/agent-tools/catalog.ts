@@ -3,6 +3,7 @@
 import type { Tool } from '../../ports/tool.ts';
 import { createCronTool } from './cron.ts';
 import { createInboxTool } from './inbox.ts';
+import { createPlanTool } from './plan.ts';
 import { createSendTool } from './send.ts';
 import { createAgentsListTool, createHistoryTool, createSessionsListTool, createStatusTool } from './sessions.ts';
 import { createAwaitTool, createSpawnTool } from './spawn.ts';
@@ -20,6 +21,7 @@ export function createAgentTools(world: AgentToolWorld): readonly Tool[] {
     createAgentsListTool(world),
     createCronTool(world),
     createInboxTool(world),
+    createPlanTool(world),
     createTaskTool(world),
   ];
 }

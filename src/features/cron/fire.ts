@@ -3,7 +3,7 @@
 import { type CronCheck, type CronSpec, jobPriority } from '../../domain/cron.ts';
 import { STALE_AFTER_MS } from '../../domain/heartbeat-file.ts';
 import type { Report } from '../../domain/run.ts';
-import type { Blocked } from '../../domain/task.ts';
+import type { Blocked, TaskState } from '../../domain/task.ts';
 import { slugOf } from '../../domain/team.ts';
 import { localTime } from '../../kit/cron-time.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
@@ -79,15 +79,13 @@ const newProgress = statement<{ workspaceId: string; since: number }>()((db, p) 
     .where('at', '>=', p.since)
     .limit(1),
 );
-const taskToMove = statement<{ workspaceId: string; since: number }>()((db, p) =>
-  db
-    .selectFrom('task')
-    .select('id')
-    .where('workspace_id', '=', p.workspaceId)
-    .where('state', 'in', ['ready', 'submitted', 'blocked'])
-    .where('updated_at', '>=', p.since)
-    .limit(1),
-);
+const changedIn = (states: readonly TaskState[]) =>
+  statement<{ workspaceId: string; since: number }>()((db, p) =>
+    db.selectFrom('task').select('id').where('workspace_id', '=', p.workspaceId).where('state', 'in', states).where('updated_at', '>=', p.since).limit(1),
+  );
+const taskToMove = changedIn(['ready', 'submitted', 'blocked']);
+const readyTask = changedIn(['ready']);
+const submittedTask = changedIn(['submitted', 'in_validation']);
 const blockedTasks = statement<{ workspaceId: string }>()((db, p) =>
   db.selectFrom('task').select('blocked').where('workspace_id', '=', p.workspaceId).where('state', '=', 'blocked').limit(1000),
 );
@@ -108,6 +106,12 @@ const CHECKS: Readonly<Record<CronCheck, (tx: Tx, of: Checked) => OpSteps<boolea
   },
   *progress(tx, { workspaceId, since }) {
     return (yield* tx.one(newProgress, { workspaceId, since })) !== undefined;
+  },
+  *'ready-tasks'(tx, of) {
+    return (yield* tx.one(readyTask, of)) !== undefined;
+  },
+  *'submitted-tasks'(tx, of) {
+    return (yield* tx.one(submittedTask, of)) !== undefined;
   },
   *tasks(tx, { workspaceId, since }) {
     if (yield* tx.one(taskToMove, { workspaceId, since })) return true;

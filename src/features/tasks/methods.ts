@@ -6,6 +6,8 @@ import { TASK_STATES } from '../../domain/task.ts';
 import { rolePolicies } from '../../domain/team.ts';
 import { method } from '../../ports/method.ts';
 import { progressOf } from '../workspace/versions.ts';
+import { workerRequest } from './hand-out.ts';
+import { budgetTask, leaseTask, workOrder } from './lease.ts';
 import { addTask, getTask, listTasks, moveTask } from './ops.ts';
 import type { TaskView } from './rows.ts';
 
@@ -79,4 +81,33 @@ export const tasksMove = method({
       ...(blockedBy && { blocked: { owner: blockedBy.owner, action: blockedBy.action, recheckAt: clock.now() + blockedBy.recheckMinutes * 60_000 } }),
     }),
   }),
+});
+
+export const tasksLease = method({
+  name: 'tasks.lease',
+  scope: 'operator.write',
+  about: 'Hands a ready task to a worker. The gateway writes its order from the specification and from what became of earlier attempts.',
+  input: z.strictObject(Named),
+  output: z.object({ task: Task, childSessionKey: z.string().nullable(), rule: z.string().nullable() }),
+  run: async ({ store, workspaceId, principal, gateway }, named) => {
+    const { config } = gateway.config();
+    const order = await store.call(workOrder, { workspaceId, ...named });
+    const notes = await store.call(progressOf, { workspaceId, task: order.task.name });
+    const request = workerRequest(order, config, { workspaceId, actor: principal.actor, notes });
+    const by = { actor: principal.actor, runId: null };
+    return store.call(leaseTask, { workspaceId, name: order.task.id, by, policies: rolePolicies(config), attempts: order.task.attempts, request });
+  },
+});
+
+export const tasksBudget = method({
+  name: 'tasks.budget',
+  scope: 'operator.write',
+  about: 'Another budget for a task: most that all its attempts may spend. One that stood still for it goes on.',
+  input: z.strictObject({ ...Named, usd: z.number().positive().optional(), tokens: z.int().positive().optional() }),
+  output: z.object({ task: Task }),
+  run: async ({ store, workspaceId, principal, gateway }, { usd, tokens, ...named }) => {
+    const budget = { ...(usd !== undefined && { usd }), ...(tokens !== undefined && { tokens }) };
+    const by = { actor: principal.actor, runId: null };
+    return { task: await store.call(budgetTask, { workspaceId, ...named, by, policies: rolePolicies(gateway.config().config), budget }) };
+  },
 });

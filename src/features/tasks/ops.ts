@@ -6,6 +6,7 @@ import { type Blocked, decideTaskMove, isClosed, type TaskState } from '../../do
 import type { WrittenTask } from '../../domain/work-file.ts';
 import { type OpSteps, readOp, statement, txOp } from '../../ports/store.ts';
 import { type Kept, keepVersion } from '../workspace/versions.ts';
+import { openDependencies, tellReady } from './dependencies.ts';
 import { allTasks, byName, findTask, insertTask, newTask, type OfWorkspace, type TaskView, tellTask, updateTask, viewTask } from './rows.ts';
 
 export interface FromFile extends OfWorkspace {
@@ -105,7 +106,10 @@ export const moveTask = txOp('tasks.move', function* (tx, { to, who, actor, poli
   const may = decideTaskMove(policies, who, row.state, to);
   if (!may.ok) throw fault('task.refused', { name: row.name, to, rule: may.rule });
   if (to === 'blocked' && !blocked) throw fault('task.refused', { name: row.name, to, rule: 'blocked names an owner, an action and when to look again' });
+  const waits = to === 'ready' ? yield* openDependencies(tx, row) : [];
+  if (waits.length > 0) throw fault('task.refused', { name: row.name, to, rule: `it waits for ${waits.map(({ name }) => name).join(', ')}` });
   const next = yield* updateTask(tx, row, { state: to, blocked: blocked ? JSON.stringify(blocked) : null, attempts: to === 'ready' ? 0 : row.attempts }, actor);
+  if (to === 'ready' && next.spec !== null) yield* tellReady(tx, next);
   return viewTask(next);
 });
 

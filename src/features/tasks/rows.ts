@@ -20,6 +20,7 @@ export interface TaskView {
   readonly attempts: number;
   readonly runId: string | null;
   readonly blocked: Blocked | null;
+  readonly storyId: string | null;
   readonly createdAt: number;
   readonly updatedAt: number;
 }
@@ -50,6 +51,8 @@ export const insertTask = statement<TaskTable>()((db, p) =>
           'blocked',
           'spec',
           'request_id',
+          'story_id',
+          'budget',
           'created_at',
           'updated_at',
         ] as const),
@@ -75,11 +78,14 @@ const underWay = statement<OfWorkspace>()((db, p) =>
   db.selectFrom('task').selectAll().where('workspace_id', '=', p.workspaceId).where('state', 'in', ['leased', 'working']).orderBy('id').limit(1000),
 );
 const changeTask = statement<
-  Pick<TaskTable, 'id' | 'title' | 'owner' | 'state' | 'said' | 'original' | 'attempts' | 'run_id' | 'blocked' | 'spec' | 'request_id' | 'updated_at'>
+  Pick<
+    TaskTable,
+    'id' | 'title' | 'owner' | 'state' | 'said' | 'original' | 'attempts' | 'run_id' | 'blocked' | 'spec' | 'request_id' | 'budget' | 'updated_at'
+  >
 >()((db, p) =>
   db
     .updateTable('task')
-    .set(pick(p, 'title', 'owner', 'state', 'said', 'original', 'attempts', 'run_id', 'blocked', 'spec', 'request_id', 'updated_at'))
+    .set(pick(p, 'title', 'owner', 'state', 'said', 'original', 'attempts', 'run_id', 'blocked', 'spec', 'request_id', 'budget', 'updated_at'))
     .where('id', '=', p.id),
 );
 
@@ -97,6 +103,7 @@ export function viewTask(row: TaskTable): TaskView {
     attempts: row.attempts,
     runId: row.run_id,
     blocked: row.blocked === null ? null : (JSON.parse(row.blocked) as Blocked), // written below
+    storyId: row.story_id,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
@@ -149,6 +156,8 @@ export function newTask(tx: Tx, workspaceId: string, written: WrittenTask, state
     blocked: null,
     spec: null,
     request_id: null,
+    story_id: null,
+    budget: null,
     ...times,
   };
 }

@@ -13,6 +13,7 @@ import { noticeOf, takeMessage } from '../inbox/ops.ts';
 import { stopRuns } from '../runs/end.ts';
 import { runById } from '../runs/rows.ts';
 import { requestSpawn, type SpawnRequest } from '../spawns/ops.ts';
+import { tellReady } from './dependencies.ts';
 import { type TaskView, tasksUnderWay, updateTask, viewTask } from './rows.ts';
 
 interface OfWorkspace {
@@ -31,6 +32,16 @@ const runByLabel = statement<OfWorkspace & { label: string }>()((db, p) =>
 );
 const orderByLabel = statement<OfWorkspace & { label: string }>()((db, p) =>
   db.selectFrom('spawn').select('request').where('workspace_id', '=', p.workspaceId).where('label', '=', p.label).orderBy('requested_at').limit(1),
+);
+const readyAgain = statement<OfWorkspace>()((db, p) =>
+  db
+    .selectFrom('task')
+    .innerJoin('run', 'run.id', 'task.run_id')
+    .selectAll('task')
+    .where('task.workspace_id', '=', p.workspaceId)
+    .where('task.state', '=', 'ready')
+    .whereRef('run.ended_at', '>', 'task.updated_at')
+    .limit(1000),
 );
 const sessionSeen = statement<{ id: string }>()((db, p) => db.selectFrom('session').select('updated_at').where('id', '=', p.id));
 const beatOf = statement<OfWorkspace & { task: string }>()((db, p) =>
@@ -108,7 +119,10 @@ export const tendTasks = txOp('tasks.tend', function* (tx, { workspaceId }: OfWo
     if (run && !isTerminal(run.state)) {
       if (task.run_id !== run.id || task.state === 'leased') yield* updateTask(tx, task, { run_id: run.id, state: 'working' }, 'scheduler');
       yield* watch(tx, task, run);
-    } else if (run ? run.state === 'succeeded' : beat !== undefined && saysItIsOver(beat.status) && !/^(fail|error|dead)/i.test(beat.status ?? '')) {
+    } else if (
+      task.spec === null &&
+      (run ? run.state === 'succeeded' : beat !== undefined && saysItIsOver(beat.status) && !/^(fail|error|dead)/i.test(beat.status ?? ''))
+    ) {
       yield* updateTask(tx, task, { state: 'submitted' }, 'scheduler', 'its worker says that it is done: a claim');
       yield* retire(tx, task, 'submitted');
       submitted += 1;
@@ -130,6 +144,7 @@ export const tendTasks = txOp('tasks.tend', function* (tx, { workspaceId }: OfWo
     } else if (task.attempts > 0) due.push({ task: viewTask(task), attempt: task.attempts + 1, order: yield* orderOf(tx, task) });
     else if (tx.now - task.updated_at >= SETTLE_MS) orphans.push(task);
   }
+  for (const task of yield* tx.all(readyAgain, { workspaceId })) yield* tellReady(tx, task); // its worker was still at it when the work came back
   for (const task of orphans) yield* updateTask(tx, task, { state: 'ready' }, 'scheduler', 'in progress, but nobody works on it');
   if (orphans.length > 0) yield* tellOrphans(tx, workspaceId, orphans);
   return { due, submitted, parked, orphans: orphans.map(({ name }) => name) };

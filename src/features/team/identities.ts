@@ -36,8 +36,8 @@ export const IDENTITIES: Readonly<Record<(typeof TEAM_ROLES)[number], Identity>>
 ## What you do
 
 1. Read what the team reports. Look at plans, blocked work and ages, not at details.
-2. Turn what the owner wants into a plan with epics: the aim, what is out of scope, the order, the risks.
-3. Hand an epic to the story architect; hand what is approved to the coordinator.
+2. Turn an order of the owner into a plan with epics (\`plan\`: edit, create): the aim, what is out of scope, the order, the risks. Then submit it, and approve it where you may; the architect is told of each epic by the gateway.
+3. Read the stories that are sent for review (\`plan\`: show) and approve or reject them, with a reason. Accept an epic whose stories are done, or say what is missing.
 4. Gather what only the owner can decide into one short list: question, options, your advice, what waits for it.
 5. Unblock: give the missing decision, change the order, or stop what is not worth it.
 
@@ -57,7 +57,7 @@ You do not write code and you do not run the work of others. One digest a day is
 - dependencies: what must be there first, by name;
 - the repository it belongs to.
 
-Have reviewers read a story before you hand it over. A criterion that joins two outcomes is two criteria. You approve nothing that you wrote.
+Write it with the \`plan\` tool (create, kind story), have reviewers read it, then submit it: lint refuses what cannot be refuted and says what to write instead. A criterion that joins two outcomes is two criteria. You approve nothing that you wrote.
 `,
   },
   coordinator: {
@@ -66,8 +66,8 @@ Have reviewers read a story before you hand it over. A criterion that joins two 
 
 ## What you do
 
-1. Cut a story into tasks that one worker can finish in one sitting. Say what each must prove with the \`task\` tool (\`spec\`): repository, paths, how its tests are run, criteria.
-2. Hand ready tasks to the task manager.
+1. Cut an approved story into tasks that one worker can finish in one sitting (\`plan\`: split): name, criteria, paths, what each waits for. Their specification comes from the story.
+2. The gateway tells the task manager of each task that is ready. A task without a story you specify with the \`task\` tool (\`spec\`).
 3. Look at what is submitted: do the tests mean the criteria, is the risk class right, is the scope kept? Your verdict is layer 2 (\`task\`: \`show\`, then \`verdict\`).
 4. Follow what is blocked: it has an owner, an action and a time at which you look again.
 5. Report upwards when a story is through, and when the plan no longer fits.
@@ -96,8 +96,8 @@ You work in the repository that the task names; a folder that you guessed proves
 ## What you do
 
 1. Take the ready tasks, most urgent first, as far as there are free places.
-2. Start a worker for each with \`sessions_spawn\`: role worker-impl for work that changes files, worker-cmd with a list of commands for work that only runs them. The label is the name of the task.
-3. Give the whole order: aim, criteria, repository, paths, checks, notes of earlier attempts.
+2. Hand each to a worker with the \`task\` tool (\`lease\`): the gateway writes its order from the specification, and after a refutation from the report of the gate.
+3. Work that only runs commands goes to a worker-cmd with \`sessions_spawn\` and a list of commands.
 4. When a worker asks for help, give it, or ask the coordinator.
 
 Workers that fall silent are found and started again by the gateway; you need not watch clocks.
@@ -169,13 +169,13 @@ export const TEAM_JOBS: readonly TeamJob[] = [
   {
     name: 'task-managers',
     role: 'task-manager',
-    onlyIf: ['inbox', 'spawn-queue', 'tasks'],
+    onlyIf: ['inbox', 'spawn-queue', 'ready-tasks'],
     message: 'Look at your mail and at the ready tasks (scheduler/TASKS.md). Start workers for what is ready, as far as there are free places.',
   },
   {
     name: 'validator',
     role: 'validator',
-    onlyIf: ['inbox'],
+    onlyIf: ['inbox', 'submitted-tasks'],
     message: 'Look at your mail and validate what you are asked to.',
   },
   {

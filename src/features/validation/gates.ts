@@ -1,7 +1,18 @@
 // The gates of layer 0, cheapest first. Each says what it saw; the first that fails ends the proof.
 
 import { applyMutant, canMutate, mutantsOf } from '../../domain/mutate.ts';
-import { DETECTS_RUNNER, type Gate, type GateResult, type HeldOut, KILLED, NEVER, type ProofPolicy, REPEATS, type Submission } from '../../domain/proof.ts';
+import {
+  DETECTS_RUNNER,
+  type Gate,
+  type GateResult,
+  type HeldOut,
+  KILLED,
+  NEVER,
+  type ProofCheck,
+  type ProofPolicy,
+  REPEATS,
+  type Submission,
+} from '../../domain/proof.ts';
 import { casesNamed, type TestCase, type TestReport } from '../../domain/test-report.ts';
 import { matchesAny } from '../../kit/glob.ts';
 import type { Change, RepoMirror } from '../../ports/repo.ts';
@@ -13,6 +24,8 @@ export interface GateWorld {
   readonly submission: Submission;
   /** Runs the tests in a tree. @throws Unreadable when there is no report with tests in it */
   readonly test: (tree: string) => Promise<Tested>;
+  /** Carries out one check in a tree, outside the test runner. */
+  readonly check: (tree: string, check: ProofCheck) => Promise<Checked>;
   /** Replaces a file of a tree, whatever a test has made of it. */
   readonly write: (tree: string, path: string, text: string) => void;
   readonly signal: AbortSignal;
@@ -21,6 +34,12 @@ export interface GateWorld {
 export interface Tested {
   readonly report: TestReport;
   readonly code: number | null;
+}
+
+export interface Checked {
+  readonly ok: boolean;
+  /** What was seen, for people. */
+  readonly seen: string;
 }
 
 /** Nothing is no proof: zero tests, a crashed runner, a report that cannot be read. */
@@ -39,7 +58,8 @@ async function existence({ mirror, policy, submission: { base, red, green } }: G
   for (const [name, commit] of Object.entries({ base, red, green }))
     if ((await mirror.commit(commit)) === undefined) return fail(`no branch of the repository leads to the ${name} commit ${commit}`);
   if (!(await mirror.isAncestor(base, `refs/proof/${policy.target}`))) return fail(`base is no commit of ${policy.target}, the branch that the work is for`);
-  if (base === red || red === green) return fail('base, RED and GREEN must be three commits');
+  if (policy.command ? base === red || red === green : base === green)
+    return fail(policy.command ? 'base, RED and GREEN must be three commits' : 'base and the finished work must be two commits');
   if (!(await mirror.isAncestor(base, red))) return fail('RED does not follow base');
   if (!(await mirror.isAncestor(red, green))) return fail('GREEN does not follow RED');
   const changes = await mirror.changes(base, green);
@@ -157,6 +177,25 @@ const messageIn = (cases: readonly TestCase[]) => {
   return said === undefined ? '' : `: ${said.trim().split('\n').slice(0, 3).join(' ').slice(0, 300)}`;
 };
 
+/** G10: each check passes at the work, and each criterion has one that fails without it. */
+async function outside({ mirror, policy: { checks = [] }, submission: { base, green: head }, check, signal }: GateWorld): Promise<Seen> {
+  const [before, after] = [await mirror.tree(base), await mirror.tree(head)];
+  const tells = new Set<string>();
+  for (const one of checks) {
+    signal.throwIfAborted();
+    const now = await check(after, one.check);
+    if (!now.ok) return fail(`${one.criterion}: ${describeCheck(one.check)}: ${now.seen}`);
+    if (!(await check(before, one.check)).ok) tells.add(one.criterion);
+  }
+  const silent = [...new Set(checks.map(({ criterion }) => criterion))].filter((criterion) => !tells.has(criterion));
+  if (silent.length > 0) return fail(`every check of ${some(silent)} passes without the work too: it says nothing of it`);
+  return pass(`${checks.length} checks pass, and not without the work`);
+}
+
+function describeCheck(check: ProofCheck): string {
+  return check.kind === 'command' ? check.argv.join(' ') : `${check.kind} ${check.path}`;
+}
+
 async function repeat(world: GateWorld): Promise<Seen> {
   const times = REPEATS[world.policy.risk];
   const results: boolean[] = [];
@@ -232,14 +271,22 @@ export async function heldOut(world: GateWorld, { files, tests }: HeldOut): Prom
 
 const isPlainPath = (path: string) => !path.startsWith('/') && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && part !== '.git');
 
+const WITH_TESTS: ReadonlySet<Gate> = new Set(['G1', 'G3', 'G2', 'G4', 'G6', 'G7']);
+
+/** The gates that have something to look at. */
+export function gatesFor({ command, checks = [] }: ProofPolicy): typeof ORDER {
+  return ORDER.filter(([gate]) => (gate === 'G10' ? checks.length > 0 : command !== undefined || !WITH_TESTS.has(gate)));
+}
+
 /** In the order in which they are asked. G5 stands in all that run tests. */
-export const ORDER: readonly (readonly [Gate, (world: GateWorld) => Promise<Seen>])[] = [
+const ORDER: readonly (readonly [Gate, (world: GateWorld) => Promise<Seen>])[] = [
   ['G0', existence],
   ['G1', pureRed],
   ['G3', freeze],
   ['G9', runnerDetection],
   ['G2', realRed],
   ['G4', green],
+  ['G10', outside],
   ['G6', repeat],
   ['G7', mutation],
 ];

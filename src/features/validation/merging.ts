@@ -8,6 +8,7 @@ import { type OpSteps, type Tx, txOp } from '../../ports/store.ts';
 import type { TaskTable } from '../../ports/tables-team.ts';
 import type { ValidationRequestTable } from '../../ports/tables-trust.ts';
 import { noticeOf, takeMessage } from '../inbox/ops.ts';
+import { afterDone } from '../planning/flow.ts';
 import { endRun } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
 import { type Held, heldRun } from '../runs/lease-ops.ts';
@@ -40,7 +41,7 @@ export const settleMerge = txOp(
 );
 
 function* finish(tx: Tx, task: TaskTable, request: ValidationRequestTable, why: string): OpSteps<void> {
-  yield* updateTask(tx, task, { state: 'done' }, ACTOR, why);
+  yield* afterDone(tx, yield* updateTask(tx, task, { state: 'done' }, ACTOR, why), ACTOR);
   const content = { task: task.name, project: task.project, commit: request.head, page: `clawdbot proof show ${task.name}` };
   const notice = { type: 'notification', subject: `Done: ${task.name}`, content, box: 'coordinator', actor: ACTOR, key: `done:${request.id}` } as const;
   yield* takeMessage(tx, task.workspace_id, noticeOf(notice));

@@ -14,7 +14,7 @@ import { type ProofPage, proofPage } from './page.ts';
 import { specTask, submitTask } from './proving.ts';
 import { type Replay, replayProof } from './replay.ts';
 import type { Asker } from './rows.ts';
-import { Commit, HeldOutInput, SubmissionInput, specFrom, TaskSpecInput } from './spec.ts';
+import { Commit, HeldOutInput, SubmissionInput, specFrom, submissionFrom, TaskSpecInput } from './spec.ts';
 import { giveVerdict } from './verdicts.ts';
 import { waiveGate } from './waivers.ts';
 
@@ -55,10 +55,17 @@ export const tasksSubmit = method({
   about: 'Submits work for proof: commits and the tests of each criterion. What comes of it is decided by the gates.',
   input: z.strictObject({ ...Named, ...SubmissionInput.shape }),
   output: z.object({ task: Task, requestId: z.string() }),
-  run: async (context, { name, project, claim, ...submission }) => {
+  run: async (context, { name, project, ...input }) => {
     const { store, workspaceId, gateway } = context;
     const named = { name, ...(project !== undefined && { project }) };
-    return store.call(submitTask, { workspaceId, ...named, submission, claim, by: person(context), policies: rolePolicies(gateway.config().config) });
+    return store.call(submitTask, {
+      workspaceId,
+      ...named,
+      submission: submissionFrom(input),
+      claim: input.claim,
+      by: person(context),
+      policies: rolePolicies(gateway.config().config),
+    });
   },
 });
 

@@ -11,7 +11,10 @@ export function proofText({ task, spec, requests, heldOut }: ProofPage): string 
   const latest = requests.at(-1);
   const lines = [`# Proof of ${task.name} (${task.project}): ${task.state}`, '', task.title, ''];
   if (!spec) return [...lines, `Nobody has said what it must prove: clawdbot task spec ${task.name}`, ''].join('\n');
-  lines.push(`Repository ${spec.repo}, branch ${spec.policy.target}, risk ${spec.policy.risk}, tests run with \`${spec.policy.command.argv.join(' ')}\``, '');
+  lines.push(
+    `Repository ${spec.repo}, branch ${spec.policy.target}, risk ${spec.policy.risk}, ${spec.policy.command ? `tests run with \`${spec.policy.command.argv.join(' ')}\`` : 'no tests: its checks prove it'}`,
+    '',
+  );
   if (!latest) return [...lines, 'Nothing is submitted.', ''].join('\n');
   lines.push(isolationOf(latest), '', '## Criteria', '');
   for (const { id, text } of spec.criteria) lines.push(`- ${id}: ${text}`, ...(latest.submission.acToTests[id] ?? []).map((test) => `  - test: ${test}`));

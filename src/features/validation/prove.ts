@@ -4,7 +4,7 @@ import type { Gate, GateResult, HeldOut, Proof, ProofPolicy, Submission, Waiver 
 import type { Clock } from '../../kit/clock.ts';
 import { sha256Hex } from '../../kit/id.ts';
 import { canonicalJson } from '../../kit/lines.ts';
-import { type GateWorld, heldOut, ORDER, type Seen, Unreadable } from './gates.ts';
+import { type GateWorld, gatesFor, heldOut, type Seen, Unreadable } from './gates.ts';
 
 interface ProofWorld extends GateWorld {
   readonly clock: Clock;
@@ -28,7 +28,7 @@ export async function prove({ clock, isolation, known, record, waivers, ...world
   const { submission, policy } = world;
   const gates: GateResult[] = [];
   const head = submission.green;
-  for (const [gate, ask] of ORDER) {
+  for (const [gate, ask] of gatesFor(policy)) {
     world.signal.throwIfAborted();
     const inputs = sha256Hex(canonicalJson({ gate, policy: policyHash(policy), submission: inputsOf(submission), isolation }));
     const before = known(inputs);

@@ -13,6 +13,7 @@ import type { ValidationRequestTable } from '../../ports/tables-trust.ts';
 import { endRun } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
 import { type Held, heldRun } from '../runs/lease-ops.ts';
+import { readyWhenFree } from '../tasks/dependencies.ts';
 import { findTask, type TaskView, updateTask, viewTask } from '../tasks/rows.ts';
 import { beginMerge } from './merging.ts';
 import { policyHash } from './prove.ts';
@@ -56,10 +57,11 @@ export const specTask = txOp('validation.spec', function* (tx, { spec, by, polic
   if (!may.ok) throw fault('task.refused', { name: task.name, to: 'another specification', rule: may.rule });
   if (isClosed(task.state)) throw fault('task.refused', { name: task.name, to: 'another specification', rule: `a task that is ${task.state} stays so` });
   yield* supersede(tx, task);
-  return viewTask(yield* updateTask(tx, task, { spec: JSON.stringify(spec), request_id: null, state: 'ready' }, by.actor, 'specified'));
+  const draft = yield* updateTask(tx, task, { spec: JSON.stringify(spec), request_id: null, state: 'draft' }, by.actor, 'specified');
+  return viewTask(yield* readyWhenFree(tx, draft, by.actor));
 });
 
-function* supersede(tx: Tx, task: TaskTable): OpSteps<void> {
+export function* supersede(tx: Tx, task: TaskTable): OpSteps<void> {
   for (const { id, state, isolation } of yield* tx.all(requestsOf, { taskId: task.id }))
     if (state !== 'superseded' && state !== 'settled' && state !== 'proof_failed')
       yield* tx.run(moveRequest, { id, state: 'superseded', isolation, settled_at: tx.now });
@@ -90,7 +92,8 @@ export const submitTask = txOp(
       const may = decideTaskMove(policies, rightsOf(author), task.state, 'submitted');
       if (!may.ok) throw fault('task.refused', { name: task.name, to: 'submitted', rule: may.rule });
     }
-    const missing = spec.criteria.filter(({ id }) => (submission.acToTests[id] ?? []).length === 0).map(({ id }) => id);
+    const isChecked = (id: string) => spec.policy.checks?.some(({ criterion }) => criterion === id) ?? false;
+    const missing = spec.criteria.filter(({ id }) => (submission.acToTests[id] ?? []).length === 0 && !isChecked(id)).map(({ id }) => id);
     if (missing.length > 0) throw fault('task.refused', { name: task.name, to: 'submitted', rule: `no test is named for ${missing.join(', ')}` });
     const open = task.request_id === null ? undefined : yield* tx.one(requestById, { id: task.request_id });
     if (open && UNDER_WAY.has(task.state) && open.submission === JSON.stringify(submission)) return { task: viewTask(task), requestId: open.id };

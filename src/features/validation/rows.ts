@@ -170,8 +170,8 @@ export function* waiversOf(tx: Tx, taskId: string): OpSteps<Waiver[]> {
 /** Before anything is submitted, evidence stands under the task itself. */
 export const placeOf = ({ id, workspace_id }: TaskTable) => ({ id, workspace_id, task_id: id });
 
-/** From medium risk up nothing passes layer 3 without them. */
-export const needsChecks = ({ policy: { risk } }: TaskSpec): boolean => risk !== 'low';
+/** From medium risk up no code passes layer 3 without them. */
+export const needsChecks = ({ policy: { risk, command } }: TaskSpec): boolean => risk !== 'low' && command !== undefined;
 
 export function* askForChecks(tx: Tx, task: TaskTable, spec: TaskSpec, key: string): OpSteps<void> {
   const { repo, criteria, policy } = spec;
@@ -218,12 +218,27 @@ export function* addVerdict(tx: Tx, request: ValidationRequestTable, { layer, wo
   yield* tx.run(insertVerdict, row);
 }
 
+export interface Refusal {
+  readonly commit: string;
+  readonly reason: string;
+}
+
+/** Why earlier work was sent back, oldest first. */
+export function* refusalsOf(tx: Tx, { id }: Pick<TaskTable, 'id'>): OpSteps<Refusal[]> {
+  const refusals: Refusal[] = [];
+  for (const request of yield* tx.all(requestsOf, { taskId: id }))
+    for (const { word, reason } of yield* tx.all(verdictsOf, { requestId: request.id }))
+      if (word === 'FAIL' || word === 'UNSTABLE') refusals.push({ commit: request.head, reason });
+  return refusals;
+}
+
 /** Refuted work returns with the report; the third time somebody must look at it. */
 export function* sendBack(tx: Tx, task: TaskTable, request: ValidationRequestTable, why: string, counts = true): OpSteps<void> {
   const attempts = task.attempts + (counts ? 1 : 0);
   const state = counts && attempts >= TASK_ATTEMPTS ? 'parked' : 'ready';
   yield* updateTask(tx, task, { state, attempts }, ACTOR, why.slice(0, 500));
-  const content = { task: task.name, project: task.project, commit: request.head, why, attempt: attempts };
+  const all = state === 'parked' ? { attempts: yield* refusalsOf(tx, task) } : {};
+  const content = { task: task.name, project: task.project, commit: request.head, why, attempt: attempts, ...all };
   const subject = state === 'parked' ? `Parked after ${attempts} refutations: ${task.name}` : `${counts ? 'Refuted' : 'Not merged'}: ${task.name}`;
   for (const box of new Set([slugOf(task.name), state === 'parked' ? 'coordinator' : 'task-managers']))
     yield* takeMessage(

@@ -6,6 +6,7 @@ import { orchestration } from './0003-orchestration.ts';
 import { cluster } from './0004-cluster.ts';
 import { team } from './0005-team.ts';
 import { trust } from './0006-trust.ts';
+import { plans } from './0007-plans.ts';
 
 export interface Migration {
   readonly version: number;
@@ -13,6 +14,6 @@ export interface Migration {
   readonly statements: readonly string[];
 }
 
-export const MIGRATIONS: readonly Migration[] = [heart, doors, orchestration, cluster, team, trust];
+export const MIGRATIONS: readonly Migration[] = [heart, doors, orchestration, cluster, team, trust, plans];
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)?.version ?? 0;

@@ -58,6 +58,43 @@ export function addTaskVerbs(program: Command, { world, withGateway, print }: Ve
       if (flags.json) print(added);
       else world.out(line(added));
     });
+  verb('lease <name>', 'Hand a ready task to a worker')
+    .option('--project <name>', 'where several projects have one of this name')
+    .action(async (name: string, { project, ...flags }: Flags & { project?: string }) => {
+      const answer = await call<{ task: TaskView; childSessionKey: string | null; rule: string | null }>(flags, 'tasks.lease', {
+        name,
+        ...(project !== undefined && { project }),
+      });
+      if (flags.json) print(answer);
+      else world.out(answer.rule === null ? `${line(answer.task).trimEnd()} Its worker: ${answer.childSessionKey}\n` : `Not handed out: ${answer.rule}\n`);
+    });
+  verb('depend <name> [on...]', 'Say which tasks must be done before it is ready (none: it waits for nothing)')
+    .option('--project <name>', 'where several projects have one of this name')
+    .action(async (name: string, on: string[], { project, ...flags }: Flags & { project?: string }) => {
+      const { task: one } = await call<{ task: TaskView }>(flags, 'tasks.depend', { name, on, ...(project !== undefined && { project }) });
+      if (flags.json) print(one);
+      else world.out(line(one));
+    });
+  verb('budget <name>', 'Most that all attempts of a task may spend')
+    .option('--usd <sum>', 'in US dollars')
+    .option('--tokens <n>', 'in tokens')
+    .action(async (name: string, { usd, tokens, ...flags }: Flags & { usd?: string; tokens?: string }) => {
+      if (usd === undefined && tokens === undefined) throw new CliError('say how much: --usd 2, or --tokens 200000');
+      const params = { name, ...(usd !== undefined && { usd: Number(usd) }), ...(tokens !== undefined && { tokens: Number(tokens) }) };
+      const { task: one } = await call<{ task: TaskView }>(flags, 'tasks.budget', params);
+      if (flags.json) print(one);
+      else world.out(line(one));
+    });
+  verb('block <name> <what...>', 'Say that a task cannot go on, who must do what, and when to look again')
+    .option('--project <name>', 'where several projects have one of this name')
+    .requiredOption('--owner <who>', 'who must act')
+    .option('--recheck <minutes>', 'when to look again', '240')
+    .action(async (name: string, words: string[], { project, owner, recheck, ...flags }: Flags & { project?: string; owner: string; recheck: string }) => {
+      const blockedBy = { owner, action: words.join(' '), recheckMinutes: Number(recheck) };
+      const { task: one } = await call<{ task: TaskView }>(flags, 'tasks.move', { name, to: 'blocked', blockedBy, ...(project !== undefined && { project }) });
+      if (flags.json) print(one);
+      else world.out(line(one));
+    });
   verb('move <name> <state>', 'Move a task into another state')
     .option('--project <name>', 'where several projects have one of this name')
     .option('--as <role>', 'with the rights of a role (default: yours)')
