@@ -149,7 +149,7 @@ const bodyText = (lines: readonly string[]) => lines.join('\n').trim();
 
 function fieldIn(lines: readonly string[], ...names: readonly string[]): string | undefined {
   for (const line of lines) {
-    const match = /^[\s>]*[-*+]?\s*\**([\p{L} ]+?)\**\s*:\s*\**\s*(.+?)\s*$/u.exec(line);
+    const match = /^[\s>]*[-*+]?\s*\**([\p{L} ]+?)\**\s*:\s*(?:\*\*\s+)?(.+?)\s*$/u.exec(line);
     if (match && names.includes((match[1] ?? '').trim().toLowerCase())) {
       const isBoldToTheEnd = /^[\s>]*[-*+]?\s*\*\*[^*]*:\s*[^*\s]/.test(line);
       return isBoldToTheEnd ? (match[2] ?? '').replace(/\*+$/, '').trim() : match[2];
@@ -271,12 +271,13 @@ const idIn = (text: string, i: number) => /\b(AC[\s-]?\d+(?:\.\d+)?)\b/i.exec(te
 function criterionOf(id: string, lines: readonly string[], title: string): Criterion {
   const found: Record<string, string> = {};
   const checks: Criterion['checks'] = [];
+  const hasSteps = lines.some((line) => /^\s*[-*+]\s+then\s*:/i.test(line));
   let isCode = false;
   for (const raw of lines) {
     if (/^\s*```/.test(raw)) isCode = !isCode;
     const [, word = '', rest = ''] = STEP.exec(raw.replace(/^[A-Z]{1,4}-?\d+\s*[:.)-]\s*/, '')) ?? [];
     const key = word.toLowerCase();
-    if (key === '' || (isCode && Object.keys(found).length > 0 && lines.some((line) => /^\s*[-*+]\s+then\s*:/i.test(line)))) continue;
+    if (key === '' || (isCode && hasSteps)) continue;
     if (key === 'check') {
       const check = jsonOf(rest, CheckInput);
       if (check) checks.push(check);
