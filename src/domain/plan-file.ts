@@ -237,7 +237,6 @@ const listIn = (text: string) => text.split('\n').flatMap((line) => /^\s*(?:[-*+
 
 function contingencyOf(line: string): { if: string; then: string } {
   const match = /^(?:if\s+)?(.+?)\s*(?::|→|->|, then)\s+(.+)$/i.exec(line);
-  // biome-ignore lint/suspicious/noThenProperty: a text that nobody awaits
   return { if: (match?.[1] ?? line).slice(0, 1000), then: (match?.[2] ?? line).slice(0, 1000) };
 }
 
@@ -292,7 +291,6 @@ function criterionOf(id: string, lines: readonly string[], title: string): Crite
     ...part('when'),
     ...part('where'),
     ...part('if'),
-    // biome-ignore lint/suspicious/noThenProperty: a text that nobody awaits
     then: (found['then'] ?? (bodyText(lines) || title)).slice(0, 1000),
     observable: (found['seen in'] ?? found['observable'] ?? '').slice(0, 500),
     ...(limit && { limit: { op: limit[1] as '<', value: Number(limit[2]), unit: limit[3] ?? '' } }), // one of the five

@@ -89,7 +89,7 @@ export function decidePlanning(policies: RolePolicies, by: Planner, action: Item
   if (action === 'approve') {
     const approves = kind === 'story' ? may['story.approve'] : may['plan.approve'];
     if (approves === undefined) return deny(`roles.${by.who}.may does not list ${kind === 'story' ? 'story.approve' : 'plan.approve'}`);
-    if (kind === 'story' && (by.actor === item.author.actor || by.sessionKey === item.author.sessionKey)) return deny('nobody approves his own story');
+    if (kind === 'story' && isAuthor(by, item.author)) return deny('nobody approves his own story');
     if (kind === 'story') return item.risk === 'high' ? deny('a story of high risk is approved by a human') : { ok: true };
     if (item.origin !== 'owner') return deny('a plan that the owner did not order is approved by the owner');
     const most = limits?.approvesUsd ?? DELEGATED_USD;
@@ -100,6 +100,10 @@ export function decidePlanning(policies: RolePolicies, by: Planner, action: Item
   if (action === 'reject' && kind === 'story' && may['story.approve'] !== undefined) return { ok: true };
   if (right === undefined || right.includes('comment')) return deny(`roles.${by.who}.may does not list ${kind === 'story' ? 'story.write' : 'plan.write'}`);
   return { ok: true };
+}
+
+function isAuthor(by: Planner, author: Planner): boolean {
+  return by.actor === author.actor || (by.sessionKey !== null && by.sessionKey === author.sessionKey);
 }
 
 /** Where an edit leads: a story whose criteria change is looked at again. A plan under way stays so; what it voids is listed. */

@@ -1,3 +1,5 @@
+// A story that can be refuted passes, one that cannot is told why; plans come back from their folders as they went.
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { cycleFrom, decidePlanning, type ItemFacts, type Planner } from './plan.ts';
@@ -39,15 +41,22 @@ describe('a story', () => {
   it('reads as EARS and as Gherkin', () => {
     const [first, second] = story().criteria;
     assert.ok(first && second);
-    assert.equal(asEars(first), 'Given a limit of 3 calls a minute, when a client calls for the fourth time within the minute, the system shall: the answer is 429.');
+    assert.equal(
+      asEars(first),
+      'Given a limit of 3 calls a minute, when a client calls for the fourth time within the minute, the system shall: the answer is 429.',
+    );
     assert.equal(asEars(second), 'If the clock goes backwards, then the system shall: no client gets more than its limit (<= 3 calls).');
-    assert.equal(asGherkin(first), 'Scenario: AC-1\n  Given a limit of 3 calls a minute\n  When a client calls for the fourth time within the minute\n  Then the answer is 429');
+    assert.equal(
+      asGherkin(first),
+      'Scenario: AC-1\n  Given a limit of 3 calls a minute\n  When a client calls for the fourth time within the minute\n  Then the answer is 429',
+    );
     assert.equal(riskOf(story()), 'medium');
   });
 
   it('passes lint when it can be refuted, and is told what to write when it cannot', () => {
     assert.deepEqual(lintStory(story(), FACTS), []);
-    const problems = (...[of, facts]: [ReturnType<typeof story>, Partial<typeof FACTS>?]) => lintStory(of, { ...FACTS, ...facts }).map(({ at, problem }) => `${at}: ${problem}`);
+    const problems = (...[of, facts]: [ReturnType<typeof story>, Partial<typeof FACTS>?]) =>
+      lintStory(of, { ...FACTS, ...facts }).map(({ at, problem }) => `${at}: ${problem}`);
     assert.deepEqual(problems(criterion({ when: undefined })), ['AC-1: nothing triggers it']);
     assert.deepEqual(problems(criterion({ observable: '' })), ['AC-1: nothing is said to be looked at']);
     assert.deepEqual(problems(criterion({ then: 'the answer comes fast' })), ['AC-1: "fast" can be neither met nor missed']);
@@ -72,8 +81,17 @@ describe('a story', () => {
 
 describe('planning', () => {
   const planner = (who: string, change: Partial<Planner> = {}): Planner => ({ actor: `run:${who}`, sessionKey: `s:${who}`, who, isOwners: false, ...change });
-  const item = (change: Partial<ItemFacts> = {}): ItemFacts => ({ kind: 'plan', state: 'in_review', risk: 'low', author: planner('story-architect'), origin: 'owner', usd: 5, ...change });
-  const may = (who: string, action: Parameters<typeof decidePlanning>[2], change?: Partial<ItemFacts>, by?: Partial<Planner>) => decidePlanning(DEFAULT_POLICIES, planner(who, by), action, item(change)).ok;
+  const item = (change: Partial<ItemFacts> = {}): ItemFacts => ({
+    kind: 'plan',
+    state: 'in_review',
+    risk: 'low',
+    author: planner('story-architect'),
+    origin: 'owner',
+    usd: 5,
+    ...change,
+  });
+  const may = (who: string, action: Parameters<typeof decidePlanning>[2], change?: Partial<ItemFacts>, by?: Partial<Planner>) =>
+    decidePlanning(DEFAULT_POLICIES, planner(who, by), action, item(change)).ok;
 
   it('lets roles do what their rights say and no more', () => {
     assert.deepEqual(
@@ -103,14 +121,27 @@ describe('planning', () => {
 
   it('names the whole way of a circle', () => {
     const waits: Record<string, string[]> = { a: ['b', 'x'], b: ['c'], c: ['a'], x: [] };
-    assert.deepEqual(cycleFrom('a', (name) => waits[name] ?? []), ['a', 'b', 'c', 'a']);
-    assert.equal(cycleFrom('x', (name) => waits[name] ?? []), null);
+    assert.deepEqual(
+      cycleFrom('a', (name) => waits[name] ?? []),
+      ['a', 'b', 'c', 'a'],
+    );
+    assert.equal(
+      cycleFrom('x', (name) => waits[name] ?? []),
+      null,
+    );
   });
 });
 
 describe('a plan as a folder', () => {
   const items = [
-    { kind: 'plan', name: 'PLAN-1', title: 'Limits', state: 'active', parent: null, body: { order: 'Add a rate limiter.', aim: 'No flood.', outOfScope: '', risks: 'Clocks.', budget: { usd: 5 } } },
+    {
+      kind: 'plan',
+      name: 'PLAN-1',
+      title: 'Limits',
+      state: 'active',
+      parent: null,
+      body: { order: 'Add a rate limiter.', aim: 'No flood.', outOfScope: '', risks: 'Clocks.', budget: { usd: 5 } },
+    },
     { kind: 'epic', name: 'EPIC-1', title: 'The limiter', state: 'ready', parent: 'PLAN-1', body: { aim: 'It counts.' } },
     { kind: 'story', name: 'US-1', title: 'Count calls', state: 'draft', parent: 'EPIC-1', body: story() },
   ] as const;
@@ -135,7 +166,10 @@ describe('a plan as a folder', () => {
         text: '# US-101: Keep the basket\n\n**Epic:** Phase 2 - Checkout\n**Repository:** /srv/shop\n\nAs a customer I want my basket kept so that I can pay later.\n\n## Acceptance Criteria\n- [ ] AC1: Given a basket, when the page is loaded again, then it holds the same items\n- [ ] AC2: totals are right\n\n## Contingencies\n- If storage is full → tell the customer\n\n## Dependencies\n- US-100 login\n',
       },
     ]);
-    assert.deepEqual([read?.plan.title, read?.plan.body.aim, read?.epics.map(({ title }) => title)], ['Shop relaunch', 'Sell more.', ['Phase 1: Basket', 'Phase 2 - Checkout']]);
+    assert.deepEqual(
+      [read?.plan.title, read?.plan.body.aim, read?.epics.map(({ title }) => title)],
+      ['Shop relaunch', 'Sell more.', ['Phase 1: Basket', 'Phase 2 - Checkout']],
+    );
     const [first] = read?.stories ?? [];
     assert.deepEqual([first?.name, first?.title, first?.epic, first?.body.repo], ['US-101', 'Keep the basket', 1, '/srv/shop']);
     assert.match(first?.body.value ?? '', /As a customer/);

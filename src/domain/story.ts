@@ -34,7 +34,6 @@ export const CriterionInput = z.strictObject({
   when: text(1000).optional(),
   where: text(1000).optional(),
   if: text(1000).optional().describe('The unwanted case: what must be refused or survived.'),
-  // biome-ignore lint/suspicious/noThenProperty: the word of Gherkin and EARS, a text that nobody awaits
   then: text(1000),
   observable: z.string().trim().max(500).default('').describe('What is looked at: exit code, HTTP body, file, screen, figure.'),
   limit: z.strictObject({ op: z.enum(['<', '<=', '=', '>=', '>']), value: z.number(), unit: text(40) }).optional(),
@@ -58,7 +57,6 @@ export const StoryInput = z.strictObject({
   paths: z.array(text(500)).max(200).default(['**']),
   criteria: z.array(CriterionInput).max(100).default([]),
   contingencies: z
-    // biome-ignore lint/suspicious/noThenProperty: as above
     .array(z.strictObject({ if: text(1000), then: text(1000) }))
     .max(50)
     .default([]),

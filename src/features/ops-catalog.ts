@@ -15,7 +15,8 @@ import { ackMessage, countBoxes, listMessages, messageThread, readMessage, takeM
 import { goRounds } from './inbox/rounds.ts';
 import { listRefusals, noteRefusal } from './models/ops.ts';
 import { beginNode, endNode, keepNode, viewCluster } from './nodes/ops.ts';
-import { abandonItem, approveItem, commentItem, createItem, editItem, getItem, rejectItem, submitItem } from './planning/items.ts';
+import { abandonItem, commentItem, createItem, editItem, getItem } from './planning/items.ts';
+import { approveItem, rejectItem, submitItem } from './planning/review.ts';
 import { dependTask, splitStory } from './planning/split.ts';
 import { planItems, planTrees, showItem } from './planning/tree.ts';
 import { claimRuns } from './runs/claim.ts';

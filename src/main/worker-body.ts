@@ -58,7 +58,10 @@ function setUp({ config, secrets, stateDir, providerKeys }: WorkerSettings, stor
     ),
     models: createModels({ config, stateDir, providerKeys, clock: systemClock, log }),
     exec: execSettings,
-    tools: [...createTools({ jobs, clock: systemClock, exec: execSettings }), ...createAgentTools({ store, config, clock: systemClock, version: VERSION })],
+    tools: [
+      ...createTools({ jobs, clock: systemClock, exec: execSettings }),
+      ...createAgentTools({ store, config, clock: systemClock, version: VERSION, programPath: baseEnvironment()['PATH'] ?? '' }),
+    ],
   };
 }
 

@@ -44,7 +44,7 @@ import { watchFile } from '../kit/watch-file.ts';
 import type { Gateway } from '../ports/method.ts';
 import { scheduleExpiry } from './approval-expiry.ts';
 import { type CronDoor, openCronDoor } from './cron-door.ts';
-import { type Environment, expandHome } from './environment.ts';
+import { baseEnvironment, type Environment, expandHome } from './environment.ts';
 import { createFanOut } from './fan-out.ts';
 import { createHealthSnapshot } from './health-snapshot.ts';
 import { type LiveConfig, openLiveConfig, reportConfig } from './live-config.ts';
@@ -175,6 +175,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
       presence.note(text, facts);
       ws.announce();
     },
+    programPath: baseEnvironment()['PATH'] ?? '',
     healthBody: () => health.body(),
   };
   const world = { store, gateway, clock };

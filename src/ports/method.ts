@@ -40,6 +40,8 @@ export interface Gateway {
   readonly deviceToken: (deviceId: string, role: string, generation: number) => string;
   /** A device says what it is doing. */
   readonly notePresence: (text: string, facts: Readonly<Record<string, unknown>>) => void;
+  /** Where programs are looked for, as PATH says it. */
+  readonly programPath: string;
   readonly configFile: ConfigFile;
   /** The files that the team shares. */
   readonly team: () => TeamStatus;

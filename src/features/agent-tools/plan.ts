@@ -5,8 +5,9 @@ import { asEars, asGherkin, type Story } from '../../domain/story.ts';
 import { roleOfAgent, rolePolicies } from '../../domain/team.ts';
 import { isFault } from '../../kit/fault.ts';
 import type { Tool, ToolContext } from '../../ports/tool.ts';
-import { approveItem, commentItem, createItem, editItem, rejectItem, submitItem } from '../planning/items.ts';
+import { commentItem, createItem, editItem } from '../planning/items.ts';
 import { CreateInput, EditInput, SplitInput, splitParts, submitFacts } from '../planning/methods.ts';
+import { approveItem, rejectItem, submitItem } from '../planning/review.ts';
 import { splitStory } from '../planning/split.ts';
 import { planTrees, type Shown, showItem } from '../planning/tree.ts';
 import { durably } from '../turns/durably.ts';
@@ -26,7 +27,7 @@ const Input = z.discriminatedUnion('action', [
   z.object({ action: z.literal('split'), ...SplitInput.shape }),
 ]);
 
-export function createPlanTool({ store, config }: AgentToolWorld): Tool {
+export function createPlanTool({ store, config, programPath }: AgentToolWorld): Tool {
   const policies = rolePolicies(config);
   const act = async ({ ...asked }: z.infer<typeof Input>, { workspaceId, signal, runId, agentId }: ToolContext): Promise<Record<string, unknown>> => {
     const of = { workspaceId, policies, by: { actor: `run:${runId}`, runId, agentRole: roleOfAgent(config, agentId) } };
@@ -50,7 +51,9 @@ export function createPlanTool({ store, config }: AgentToolWorld): Tool {
         return { ...brief(item), ...(voids.length > 0 && { voids }) };
       }
       case 'submit':
-        return brief(await durably(store, submitItem, { ...of, name: asked.name, ...(await submitFacts(store, { workspaceId, name: asked.name })) }, signal));
+        return brief(
+          await durably(store, submitItem, { ...of, name: asked.name, ...(await submitFacts(store, programPath, { workspaceId, name: asked.name })) }, signal),
+        );
       case 'approve':
         return brief(await durably(store, approveItem, { ...of, name: asked.name, reason: asked.reason ?? '' }, signal));
       case 'reject':

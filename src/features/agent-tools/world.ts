@@ -11,6 +11,7 @@ export interface AgentToolWorld {
   readonly config: Config;
   readonly clock: Clock;
   readonly version: string;
+  readonly programPath: string;
 }
 
 /** An answer as JSON text, as existing agents know it. */

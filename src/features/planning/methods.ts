@@ -8,7 +8,8 @@ import { type MethodContext, method } from '../../ports/method.ts';
 import type { Store } from '../../ports/store.ts';
 import type { TaskView } from '../tasks/rows.ts';
 import { factsOf } from './environment.ts';
-import { abandonItem, approveItem, type Changed, commentItem, createItem, editItem, getItem, rejectItem, submitItem } from './items.ts';
+import { abandonItem, type Changed, commentItem, createItem, editItem, getItem } from './items.ts';
+import { approveItem, rejectItem, submitItem } from './review.ts';
 import type { PlanItem } from './rows.ts';
 import { dependTask, splitStory } from './split.ts';
 import { type PlanNode, planTrees, type Shown, showItem } from './tree.ts';
@@ -72,9 +73,9 @@ export function splitParts(tasks: SplitTasks) {
 }
 
 /** What must be known of the machine to hand something over for review. */
-export async function submitFacts(store: Store, named: { readonly workspaceId: string; readonly name: string }) {
+export async function submitFacts(store: Store, programPath: string, named: { readonly workspaceId: string; readonly name: string }) {
   const { kind, body, updatedAt } = await store.call(getItem, named);
-  const facts = kind === 'story' ? factsOf(StoryInput.parse(body), process.env['PATH'] ?? '') : { repo: undefined, missingPrograms: [] };
+  const facts = kind === 'story' ? factsOf(StoryInput.parse(body), programPath) : { repo: undefined, missingPrograms: [] };
   return { facts, updatedAt };
 }
 
@@ -104,7 +105,7 @@ export const plansSubmit = method({
   output: z.object({ item: Item }),
   run: async (context, { name }) => {
     const named = { workspaceId: context.workspaceId, name };
-    return { item: await context.store.call(submitItem, { ...of(context), name, ...(await submitFacts(context.store, named)) }) };
+    return { item: await context.store.call(submitItem, { ...of(context), name, ...(await submitFacts(context.store, context.gateway.programPath, named)) }) };
   },
 });
 

@@ -2,7 +2,7 @@
 
 import { fault } from '../../domain/fault-codes.ts';
 import type { RolePolicies } from '../../domain/role.ts';
-import { type Blocked, decideTaskMove, isClosed, type TaskState } from '../../domain/task.ts';
+import { type Blocked, decideTaskMove, isClosed, type TaskMove, type TaskState } from '../../domain/task.ts';
 import type { WrittenTask } from '../../domain/work-file.ts';
 import { type OpSteps, readOp, statement, txOp } from '../../ports/store.ts';
 import { type Kept, keepVersion } from '../workspace/versions.ts';
@@ -30,6 +30,9 @@ export interface TakenFile {
   readonly missing: readonly string[];
 }
 
+/** A task that waits for others cannot come into one of these. */
+const AT_WORK: ReadonlySet<TaskState> = new Set(['ready', 'leased', 'working', 'submitted']);
+
 const ofSource = statement<OfWorkspace & { source: string }>()((db, p) =>
   db.selectFrom('task').select(['project', 'name', 'state']).where('workspace_id', '=', p.workspaceId).where('source', '=', p.source),
 );
@@ -55,7 +58,10 @@ export const takeWorkFile = txOp('tasks.takeFile', function* (tx, { workspaceId,
     }
     if (written.said === row.said && written.title === row.title && written.owner === row.owner) continue;
     const isNews = wanted !== null && written.said !== row.said && wanted !== row.state;
-    const may = !isNews || writer === null ? ({ ok: true } as const) : decideTaskMove(policies, writer, row.state, wanted);
+    const waits = isNews && AT_WORK.has(wanted) ? yield* openDependencies(tx, row) : [];
+    const rule = `it waits for ${waits.map(({ name }) => name).join(', ')}`;
+    const may: TaskMove =
+      waits.length > 0 ? { ok: false, rule } : !isNews || writer === null ? { ok: true } : decideTaskMove(policies, writer, row.state, wanted);
     if (!may.ok) {
       refused.push({ name: written.name, to: written.said ?? '', rule: may.rule });
       yield* updateTask(tx, row, { said: written.said }, `file:${path}`, `refused: ${may.rule}`);
@@ -106,7 +112,7 @@ export const moveTask = txOp('tasks.move', function* (tx, { to, who, actor, poli
   const may = decideTaskMove(policies, who, row.state, to);
   if (!may.ok) throw fault('task.refused', { name: row.name, to, rule: may.rule });
   if (to === 'blocked' && !blocked) throw fault('task.refused', { name: row.name, to, rule: 'blocked names an owner, an action and when to look again' });
-  const waits = to === 'ready' ? yield* openDependencies(tx, row) : [];
+  const waits = AT_WORK.has(to) ? yield* openDependencies(tx, row) : [];
   if (waits.length > 0) throw fault('task.refused', { name: row.name, to, rule: `it waits for ${waits.map(({ name }) => name).join(', ')}` });
   const next = yield* updateTask(tx, row, { state: to, blocked: blocked ? JSON.stringify(blocked) : null, attempts: to === 'ready' ? 0 : row.attempts }, actor);
   if (to === 'ready' && next.spec !== null) yield* tellReady(tx, next);

@@ -10,6 +10,7 @@ import { systemClock } from '../../../src/kit/clock.ts';
 import { startPostgres } from '../../support/postgres.ts';
 import { storeDoorsConformance } from './doors.ts';
 import { storeOrchestrationConformance } from './orchestration.ts';
+import { storePlanningConformance } from './planning.ts';
 import { type OpenedStore, storeConformance } from './suite.ts';
 import { storeTeamConformance } from './team.ts';
 import { storeTrustConformance } from './trust.ts';
@@ -46,4 +47,5 @@ if (server) {
   storeOrchestrationConformance('postgres', open);
   storeTeamConformance('postgres', open);
   storeTrustConformance('postgres', open);
+  storePlanningConformance('postgres', open);
 }

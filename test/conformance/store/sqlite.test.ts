@@ -16,6 +16,7 @@ import type { Store } from '../../../src/ports/store.ts';
 import { scratchDir } from '../../support/scratch.ts';
 import { storeDoorsConformance } from './doors.ts';
 import { storeOrchestrationConformance } from './orchestration.ts';
+import { storePlanningConformance } from './planning.ts';
 import { handClock, type OpenedStore, storeConformance } from './suite.ts';
 import { storeTeamConformance } from './team.ts';
 import { storeTrustConformance } from './trust.ts';
@@ -47,6 +48,7 @@ storeDoorsConformance('sqlite', open);
 storeOrchestrationConformance('sqlite', open);
 storeTeamConformance('sqlite', open);
 storeTrustConformance('sqlite', open);
+storePlanningConformance('sqlite', open);
 
 const NEXT = (MIGRATIONS.at(-1)?.version ?? 0) + 1;
 const LATER = { version: NEXT, name: 'later', statements: ['CREATE TABLE later (id TEXT PRIMARY KEY)'] };
