@@ -1,199 +1,142 @@
-// The main job, for real: an order through the WebSocket door, an agent that works on a git repository with tools,
-// its worker killed in the middle, the answer, and a check of the result that does not ask the agent.
+// The main job, for real: the owner's order goes through a whole team. A plan, a story that lint refuses first, two tasks, a worker that cheats,
+// its refutation, a kill -9 in the middle, tests, held-out checks, verdicts, the merge, the report, and the page of the proof, run again.
 
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import JSON5 from 'json5';
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import { startSimulator } from '../src/adapters/models/simulator/server.ts';
 import { connect } from '../src/doors/cli/client.ts';
+import { treeText } from '../src/features/planning/text.ts';
+import type { PlanNode } from '../src/features/planning/tree.ts';
+import type { ProofPage } from '../src/features/validation/page.ts';
+import { proofText } from '../src/features/validation/page-text.ts';
+import type { Replay } from '../src/features/validation/replay.ts';
 import { systemClock } from '../src/kit/clock.ts';
-import { newSecret, newUuid } from '../src/kit/id.ts';
+import { newUuid } from '../src/kit/id.ts';
+import { fail, git, HERE, prepare, runTests, say, startGateway, step } from './stage.ts';
+import { TEAM_SCENARIO } from './team-scenario.ts';
 
-const HERE = fileURLToPath(new URL('.', import.meta.url));
-const COMMAND = fileURLToPath(new URL('../dist/clawdbot.mjs', import.meta.url));
-const ORDER = 'Make the test pass, then say what was wrong.';
+/** With real models everything takes longer. */
+const MOST_MS = process.env['ANTHROPIC_API_KEY'] ? 1_800_000 : 170_000;
 
-const { values: flags } = parseArgs({
-  options: {
-    repo: { type: 'string' },
-    scenario: { type: 'string' },
-    test: { type: 'string', default: 'npm test' },
-    'no-kill': { type: 'boolean', default: false },
-  },
-});
-
-const say = (text = '') => process.stdout.write(`${text}\n`);
-const step = (text: string) => say(`\n== ${text}`);
-const git = (cwd: string, ...args: string[]) =>
-  execFileSync('git', ['-c', 'user.name=demo', '-c', 'user.email=demo@localhost', '-c', 'init.defaultBranch=main', ...args], { cwd, encoding: 'utf8' });
-
-const base = mkdtempSync(join(tmpdir(), 'clawdbot-demo-'));
-const workspace = join(base, 'workspace');
-const stateDir = join(base, 'state');
+const stage = prepare();
+const { workspace, stateDir, token } = stage;
+const repo = join(workspace, 'service');
 const key = process.env['ANTHROPIC_API_KEY'];
-const useSimulator = !key || flags.scenario !== undefined;
+const began = systemClock.elapsed();
+const seconds = () => `${((systemClock.elapsed() - began) / 1000).toFixed(1)} s`;
 
-step('The repository');
-prepareRepository();
-const before = runTests();
-say(`${workspace}: the tests ${before.passed ? 'pass already, there is nothing to do' : `fail (exit code ${before.code})`}`);
-if (before.passed) process.exit(1);
+step('The service');
+cpSync(join(HERE, 'service'), repo, { recursive: true });
+git(repo, 'init', '-q');
+git(repo, 'add', '.');
+git(repo, 'commit', '-qm', 'A small service');
+say(`${repo}: its tests ${runTests(repo, 'node --test').passed ? 'pass' : 'FAIL'}, and nothing limits how often it is called`);
 
-step('The gateway');
-const simulator = useSimulator
-  ? await startSimulator({ scenario: JSON5.parse(readFileSync(resolve(flags.scenario ?? join(HERE, 'scenario.json5')), 'utf8')), clock: systemClock })
-  : undefined;
-const token = newSecret();
-writeConfig(simulator?.url);
-const { child, port } = await startGateway();
-say(`listening on ws://127.0.0.1:${port}, state in ${stateDir}`);
-say(`model: ${simulator ? 'the simulator (no ANTHROPIC_API_KEY is set, or a scenario was given)' : 'Claude, with your ANTHROPIC_API_KEY'}`);
-
-interface Health {
-  readonly workers: readonly { readonly pid: number; readonly deaths: number }[];
-  readonly agents: readonly { readonly sandbox: { readonly level: string } }[];
-}
-interface AgentEvent {
-  readonly stream: string;
-  readonly data: {
-    readonly phase?: string;
-    readonly name?: string;
-    readonly args?: unknown;
-    readonly result?: { readonly text?: string };
-    readonly delta?: string;
-  };
-}
-
-let edited = false;
+step('The gateway and its team');
+const simulator = key ? undefined : await startSimulator({ scenario: TEAM_SCENARIO, clock: systemClock });
+const { child, port } = await startGateway(stage, simulator?.url);
+let isBuilding = false;
 let killedAt = 0;
-let resumedAt = 0;
 const client = await connect({
   url: `ws://127.0.0.1:${port}`,
   token,
-  timeoutMs: 10_000,
+  timeoutMs: 30_000,
   version: 'demo',
   onEvent: (event, payload) => event === 'agent' && onAgentEvent(payload as AgentEvent),
 }); // the shape of run-events
-const sandbox = await sandboxLevel();
-say(`sandbox for commands: ${sandbox}${sandbox === 'none' ? ' (bubblewrap is missing or not allowed here; install it with: apt install bubblewrap)' : ''}`);
+const call = <T>(method: string, params: object = {}) => client.call(method, params) as Promise<T>; // the shapes of the methods
+const team = await call<{ agents: string[] }>('team.init', simulator ? { model: 'simulator/demo' } : {});
+say(`listening on ws://127.0.0.1:${port}; team: ${team.agents.join(', ')}`);
+say(
+  `model: ${simulator ? 'the simulator (no ANTHROPIC_API_KEY is set): what it does depends on what the tools return' : 'Claude, with your ANTHROPIC_API_KEY'}`,
+);
 
-step(`The order: "${ORDER}"`);
-const started = systemClock.elapsed();
-const answer = (await client
+const ORDER = `In the repository ${repo}, add a rate limiter to this small service, with tests.`;
+step(`The owner's order: "${ORDER}"`);
+await client
   .call('agent', { message: ORDER, sessionKey: 'main', idempotencyKey: newUuid() }, { expectFinal: true, timeoutMs: 0 })
-  .catch((error: Error) => fail(error.message))) as {
-  result: { payloads: { text: string }[]; meta: { agentMeta: { model: string; usage: { input: number; output: number; cost: number | null } } } };
-}; // the shape of protocol3/methods
-const tookMs = Math.round(systemClock.elapsed() - started);
+  .catch((error: Error) => fail(error.message));
 
-step('The answer');
-say(answer.result.payloads.map(({ text }) => text).join('\n'));
+step('What becomes of it');
+let shown = '';
+for (;;) {
+  const { plans } = await call<{ plans: PlanNode[] }>('plans.tree');
+  show(treeText(plans));
+  if (isBuilding && killedAt === 0) await killWorkers();
+  if (plans.length > 0 && plans.every(({ state }) => state === 'completed')) break;
+  if (systemClock.elapsed() - began > MOST_MS) fail(`after ${seconds()} the plan is not through:\n${shown}`);
+  await systemClock.sleep(100);
+}
+const { plans } = await call<{ plans: PlanNode[] }>('plans.tree');
+const tasks = plans.flatMap((plan) => plan.below.flatMap((epic) => epic.below.flatMap((story) => story.tasks)));
 
-step('What changed (git diff)');
-say(git(workspace, 'diff', '--stat', '-p').trim() || '(nothing)');
+step("The report in the owner's inbox");
+const { messages } = await call<{ messages: { subject: string }[] }>('inbox.list', { box: 'human', all: true });
+for (const { subject } of messages) say(subject);
 
-step('The tests, run by this demo and not by the agent');
-const after = runTests();
-say(after.output.trim().split('\n').slice(-12).join('\n'));
+step('What was merged (git log)');
+say(git(repo, 'log', '--oneline', 'main').trim());
+git(repo, 'checkout', '-q', 'main');
+const after = runTests(repo, 'node --test');
+
+const [first] = tasks;
+step(`The page of the proof: clawdbot proof show ${first?.name}`);
+const page = await call<ProofPage>('proof.show', { name: first?.name });
+say(proofText(page));
+
+step('The same proof, run again from nothing: clawdbot proof replay');
+const replay = (await client.call('proof.replay', { name: first?.name }, { timeoutMs: 120_000 })) as unknown as Replay; // the shape of validation/replay
+say(replay.gates.map(({ gate, before, again }) => `${gate} ${before} / ${again}`).join(', '));
 
 step('Summary');
-const { model, usage } = answer.result.meta.agentMeta;
-const { workers } = (await client.call('health')) as unknown as Health; // the shape of health/methods
-say(`tests:     ${after.passed ? 'pass' : `FAIL (exit code ${after.code})`}`);
-say(`time:      ${tookMs} ms`);
-say(`tokens:    ${usage.input} in, ${usage.output} out (${model}), cost ${usage.cost === null ? 'unknown' : `$${usage.cost.toFixed(4)}`}`);
-if (killedAt > 0)
-  say(
-    `kill -9:   the worker died in the middle; the same run went on ${Math.round(resumedAt - killedAt)} ms later (${workers[0]?.deaths ?? 0} death, 1 run, 1 answer)`,
-  );
-say(`sandbox:   ${sandbox}`);
+const refuted = page.requests.flatMap(({ verdicts }) => verdicts).filter(({ word }) => word === 'FAIL');
+say(`tests:     ${after.passed ? 'pass' : `FAIL (exit code ${after.code})`}, run by this demo and not by an agent`);
+say(`tasks:     ${tasks.map(({ name, state, attempts }) => `${name} ${state}${attempts > 0 ? ` (sent back ${attempts}x)` : ''}`).join(', ')}`);
+say(`cheat:     ${refuted.map(({ reason }) => reason).join('; ') || 'none'}`);
+say(`kill -9:   ${killedAt > 0 ? 'the workers died in the middle; the same run went on' : 'no worker was killed'}`);
+say(`replay:    ${replay.same ? 'the same' : 'DIFFERENT'}`);
+say(`time:      ${seconds()}`);
 client.close();
 child.kill('SIGTERM');
 await new Promise((done) => child.once('exit', done));
 await simulator?.close();
-say(`look:      CLAWDBOT_STATE_DIR=${stateDir} npx clawdbot sessions agent:main:main`);
-const ok = after.passed && (flags['no-kill'] || killedAt > 0);
-if (!ok) say(after.passed ? '\nThe worker was not killed in the middle: the agent took another way than expected.' : '\nThe order was not carried out.');
+say(`look:      CLAWDBOT_STATE_DIR=${stateDir} npx clawdbot gateway, then npx clawdbot plan tree`);
+const ok =
+  after.passed &&
+  replay.same &&
+  tasks.length > 0 &&
+  tasks.every(({ state }) => state === 'done') &&
+  (key !== undefined || (killedAt > 0 && refuted.length > 0));
+if (!ok) say('\nThe order was not carried out as it should be.');
 process.exit(ok ? 0 : 1);
 
-function prepareRepository(): void {
-  if (flags.repo === undefined) {
-    cpSync(join(HERE, 'repo'), workspace, { recursive: true });
-    git(workspace, 'init', '-q');
-    git(workspace, 'add', '.');
-    git(workspace, 'commit', '-qm', 'A shop with a mistake');
-  } else {
-    git(base, 'clone', '-q', resolve(flags.repo), workspace); // a copy: your repository stays as it is
-  }
+interface AgentEvent {
+  readonly stream: string;
+  readonly data: { readonly phase?: string; readonly name?: string; readonly args?: { readonly command?: string } };
 }
 
-function runTests(): { passed: boolean; code: number | null; output: string } {
-  const { NODE_TEST_CONTEXT: _inner, ...env } = process.env; // a demo run inside a test must not report to it
-  const { status, stdout, stderr } = spawnSync(flags.test, { cwd: workspace, shell: true, encoding: 'utf8', env });
-  return { passed: status === 0, code: status, output: stdout + stderr };
-}
-
-function writeConfig(simulatorUrl: string | undefined): void {
-  const config = {
-    gateway: { mode: 'local', port: 0, auth: { mode: 'token', token } },
-    agents: { defaults: { workspace, model: simulatorUrl ? 'simulator/demo' : 'sonnet', sandbox: { mode: 'auto' } } },
-    ...(simulatorUrl && { models: { providers: { simulator: { baseUrl: simulatorUrl, api: 'anthropic-messages', apiKey: 'none' } } } }),
-  };
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  writeFileSync(join(stateDir, 'clawdbot.json'), JSON.stringify(config, null, 2), { mode: 0o600 });
-}
-
-function startGateway(): Promise<{ child: ReturnType<typeof spawn>; port: number }> {
-  if (!existsSync(COMMAND)) fail('dist/ is missing: run npm run setup');
-  const gateway = spawn(process.execPath, [COMMAND, 'gateway', '--port', '0'], {
-    env: { ...process.env, CLAWDBOT_STATE_DIR: stateDir, CLAWDBOT_GATEWAY_TOKEN: '' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  return new Promise((ready) => {
-    let output = '';
-    gateway.stdout?.on('data', (chunk: Buffer) => {
-      output += chunk.toString('utf8');
-      const found = /listening on ws:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1];
-      if (found) ready({ child: gateway, port: Number(found) });
-    });
-    gateway.once('exit', (code) => code !== 0 && fail(`the gateway ended with code ${code}: ${output}`));
-  });
-}
-
-async function sandboxLevel(): Promise<string> {
-  for (;;) {
-    const { agents } = (await client.call('health')) as unknown as Health; // the shape of health/methods
-    const level = agents[0]?.sandbox.level ?? '';
-    if (level !== 'probing') return level;
-    await systemClock.sleep(50);
-  }
-}
-
+/** The honest worker runs its tests: the moment to kill it. */
 function onAgentEvent({ stream, data }: AgentEvent): void {
-  if (stream === 'assistant' && data.delta) process.stdout.write(data.delta);
-  if (stream !== 'tool') return;
-  if (killedAt > 0 && resumedAt === 0) resumedAt = systemClock.elapsed();
-  if (data.phase === 'start') say(`  -> ${data.name} ${JSON.stringify(data.args)}`);
-  else say(`  <- ${(data.result?.text ?? '').trim().split('\n').slice(-3).join('\n     ')}`);
-  if (data.name === 'edit' && data.phase === 'result') edited = true;
-  // In the middle: the file is repaired, the tests are running again, nobody knows yet how they end.
-  if (edited && data.name === 'exec' && data.phase === 'start' && killedAt === 0 && !flags['no-kill']) void killWorker();
+  if (stream === 'tool' && data.phase === 'start' && data.name === 'exec' && /at - one < windowMs/.test(data.args?.command ?? '')) isBuilding = true;
 }
 
-async function killWorker(): Promise<void> {
+async function killWorkers(): Promise<void> {
   killedAt = systemClock.elapsed();
-  const { workers } = (await client.call('health')) as unknown as Health; // the shape of health/methods
-  for (const { pid } of workers) {
-    process.kill(pid, 'SIGKILL');
-    say(`\n  ** kill -9 ${pid}: the worker is dead, in the middle of the run\n`);
-  }
+  const { workers } = await call<{ workers: { pid: number }[] }>('health');
+  for (const { pid } of workers) process.kill(pid, 'SIGKILL');
+  say(`  ** kill -9 ${workers.map(({ pid }) => pid).join(', ')}: every worker is dead, in the middle of its runs`);
+  shown = '';
 }
 
-function fail(message: string): never {
-  say(`\nThe demo failed: ${message}`);
-  process.exit(1);
+/** In a terminal the tree is drawn over the one before; elsewhere each line that changed is said once. */
+function show(tree: string): void {
+  if (tree === shown) return;
+  if (process.stdout.isTTY) {
+    const lines = shown.split('\n').length - 1;
+    process.stdout.write(`${lines > 0 ? `\u001b[${lines}A\u001b[J` : ''}${tree}`);
+  } else {
+    const before = new Set(shown.split('\n'));
+    for (const line of tree.split('\n')) if (line !== '' && !before.has(line)) say(`${seconds().padStart(7)}  ${line}`);
+  }
+  shown = tree;
 }

@@ -14,7 +14,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 function runDemo(t: TestContext, ...args: readonly string[]) {
   return runCommand(
     process.execPath,
-    [join(ROOT, 'demo', 'demo.ts'), ...args],
+    [join(ROOT, 'demo', 'repair.ts'), ...args],
     { PATH: process.env['PATH'] ?? '', HOME: scratchDir(t), TMPDIR: scratchDir(t) },
     ROOT,
   );
@@ -23,7 +23,7 @@ function runDemo(t: TestContext, ...args: readonly string[]) {
 /** A copy of the demo's repository with something changed, committed. */
 function repository(t: TestContext, change: (source: string) => string): string {
   const dir = join(scratchDir(t), 'repo');
-  cpSync(join(ROOT, 'demo', 'repo'), dir, { recursive: true });
+  cpSync(join(ROOT, 'demo', 'shop'), dir, { recursive: true });
   const source = join(dir, 'src', 'basket.js');
   writeFileSync(source, change(readFileSync(source, 'utf8')));
   const git = (...args: readonly string[]) => execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@localhost', ...args], { cwd: dir });

@@ -28,7 +28,21 @@ import { resumeFrom } from '../tasks/lease.ts';
 import { updateTask } from '../tasks/rows.ts';
 import { supersede } from '../validation/proving.ts';
 import type { Asker } from '../validation/rows.ts';
-import { addItem, countItems, findItem, hasItem, itemById, itemsBelow, type PlanItem, planOf, tasksOfStory, updateItem, viewItem, wake } from './rows.ts';
+import {
+  addItem,
+  countItems,
+  findItem,
+  hasItem,
+  itemById,
+  itemsBelow,
+  type PlanItem,
+  planOf,
+  tasksOfStory,
+  updateItem,
+  viewItem,
+  type Wake,
+  wake,
+} from './rows.ts';
 import { plannerOf } from './who.ts';
 
 export interface Named {
@@ -111,7 +125,7 @@ export const createItem = txOp(
     if (under && isItemClosed(under.state)) throw fault('plan.refused', { name, action: 'create', rule: `${under.name} is ${under.state}` });
     const added = yield* addItem(tx, row, planner.actor);
     if (kind === 'plan' && planner.who !== 'person-manager') yield* wake(tx, added, orderTo(added));
-    if (added.state === 'ready') yield* wake(tx, added, storiesFor(added));
+    if (added.state === 'ready') yield* wake(tx, added, yield* storiesFor(tx, added));
     return viewItem(added);
   },
   { worker: true },
@@ -138,17 +152,18 @@ const orderTo = (plan: PlanItemTable) => ({
   key: `order:${plan.id}`,
 });
 
-export const storiesFor = (epic: PlanItemTable) => ({
-  box: 'story-architect',
-  subject: `Stories wanted: ${epic.name} ${epic.title}`,
-  content: {
+export function* storiesFor(tx: Tx, epic: PlanItemTable): OpSteps<Wake> {
+  const plan = yield* tx.one(itemById, { id: epic.plan_id });
+  const content = {
     epic: epic.name,
     title: epic.title,
     aim: (JSON.parse(epic.body) as { aim: string }).aim, // written by createItem
+    plan: plan?.name,
+    order: plan && planOf(plan).order,
     how: `Write stories with the plan tool (create, kind story, parent ${epic.name}), then submit each: lint says what is missing.`,
-  },
-  key: `stories:${epic.id}`,
-});
+  };
+  return { box: 'story-architect', subject: `Stories wanted: ${epic.name} ${epic.title}`, content, key: `stories:${epic.id}` };
+}
 
 /** Work under way that a change voids or touches. */
 export interface Affected {

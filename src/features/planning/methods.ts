@@ -49,6 +49,7 @@ export const SplitInput = z.strictObject({
         text: z.string().max(20_000).optional(),
         criteria: z.array(z.string()).min(1).max(100),
         paths: z.array(z.string().min(1).max(500)).min(1).max(200).optional(),
+        stubs: z.boolean().optional().describe('RED may add stubs, so that tests of what is not there yet fail by what they assert.'),
         dependsOn: z.array(z.string()).max(100).optional(),
         budget: z.strictObject({ usd: z.number().positive().optional(), tokens: z.int().positive().optional() }).optional(),
       }),

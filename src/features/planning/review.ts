@@ -81,7 +81,7 @@ export const approveItem = txOp(
     else
       for (const epic of yield* tx.all(childrenOf, { id: row.id }))
         if (epic.state === 'draft')
-          yield* wake(tx, yield* updateItem(tx, epic, { state: 'ready' }, planner.actor, `${row.name} is approved`), storiesFor(epic));
+          yield* wake(tx, yield* updateItem(tx, epic, { state: 'ready' }, planner.actor, `${row.name} is approved`), yield* storiesFor(tx, epic));
     return viewItem(next);
   },
   { worker: true },
@@ -94,7 +94,7 @@ const splitOf = (story: PlanItemTable) => ({
     story: story.name,
     title: story.title,
     risk: story.risk,
-    how: `Read it (plan tool, show ${story.name}), then split it: action split, name ${story.name}, tasks [{ name, title, text, criteria [ids], paths, dependsOn [names] }]. Every criterion needs a task.`,
+    how: `Read it (plan tool, show ${story.name}), then split it: action split, name ${story.name}, tasks [{ name, title, text, criteria [ids], paths, stubs (RED may add them for what is new), dependsOn [names] }]. Every criterion needs a task.`,
   },
   key: `split:${story.id}`,
 });

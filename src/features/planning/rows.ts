@@ -154,7 +154,7 @@ function* tell(
   yield* appendEvent(tx, { workspaceId, stream: `plan:${id}`, actor, body });
 }
 
-interface Wake {
+export interface Wake {
   readonly box: string;
   readonly subject: string;
   readonly content: unknown;

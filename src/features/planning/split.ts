@@ -27,6 +27,8 @@ export interface Part {
   /** Tasks that must be done first, by name: of this story, or of its project. */
   readonly dependsOn?: readonly string[] | undefined;
   readonly budget?: Money | undefined;
+  /** RED may add stubs, so that tests of what is not there yet fail by what they assert. */
+  readonly stubs?: boolean | undefined;
 }
 
 interface Split {
@@ -106,7 +108,7 @@ function* putTask(tx: Tx, { story, body, part, project, actor }: Putting): OpSte
   const risk = RISKS[Math.max(...criteria.map((one) => RISKS.indexOf(one.risk)))];
   const texts = criteria.map((criterion) => ({ id: criterion.id, text: criterionText(criterion), checks: criterion.checks }));
   const { repo, target, command, paths } = body;
-  const parsed = TaskSpecInput.safeParse({ repo, target, risk, command, paths: part.paths ?? paths, criteria: texts });
+  const parsed = TaskSpecInput.safeParse({ repo, target, risk, command, paths: part.paths ?? paths, stubs: part.stubs, criteria: texts });
   if (!parsed.success) throw refuse(`${part.name}: ${parsed.error.issues.map(({ message }) => message).join('; ')}`);
   const spec = JSON.stringify(specFrom(parsed.data));
   const budget = part.budget === undefined ? null : JSON.stringify(part.budget);

@@ -76,7 +76,7 @@ export function workText({ task, spec, refusals }: WorkOrder, folder: string, no
       policy.command ? `Its tests are run with: ${policy.command.argv.join(' ')}` : 'It is proved by its checks, without tests.',
       `Work in a tree and on a branch of your own: git -C ${repo} worktree add -b task/${task.project}-${task.name} ${tree} ${policy.target} (when it is there already, go on in it).`,
       policy.command
-        ? 'Commit the failing tests alone (RED), then the work (GREEN). Submit with the task tool: base, red, green as git rev-parse tells them, acToTests with the tests of each criterion by name.'
+        ? `Commit the failing tests alone (RED${policy.stubs ? ', with stubs for what is not there yet' : ''}), then the work (GREEN). Submit with the task tool: base, red, green as git rev-parse tells them, acToTests with the tests of each criterion by name.`
         : 'Commit the work. Submit with the task tool: base and green as git rev-parse tells them.',
     );
   }

@@ -107,17 +107,26 @@ interface Move extends OfWorkspace {
 }
 
 /** @throws Fault `task.not_found`, `task.ambiguous`, `task.refused` */
-export const moveTask = txOp('tasks.move', function* (tx, { to, who, actor, policies, blocked, ...of }: Move): OpSteps<TaskView> {
-  const row = yield* findTask(tx, of);
-  const may = decideTaskMove(policies, who, row.state, to);
-  if (!may.ok) throw fault('task.refused', { name: row.name, to, rule: may.rule });
-  if (to === 'blocked' && !blocked) throw fault('task.refused', { name: row.name, to, rule: 'blocked names an owner, an action and when to look again' });
-  const waits = AT_WORK.has(to) ? yield* openDependencies(tx, row) : [];
-  if (waits.length > 0) throw fault('task.refused', { name: row.name, to, rule: `it waits for ${waits.map(({ name }) => name).join(', ')}` });
-  const next = yield* updateTask(tx, row, { state: to, blocked: blocked ? JSON.stringify(blocked) : null, attempts: to === 'ready' ? 0 : row.attempts }, actor);
-  if (to === 'ready' && next.spec !== null) yield* tellReady(tx, next);
-  return viewTask(next);
-});
+export const moveTask = txOp(
+  'tasks.move',
+  function* (tx, { to, who, actor, policies, blocked, ...of }: Move): OpSteps<TaskView> {
+    const row = yield* findTask(tx, of);
+    const may = decideTaskMove(policies, who, row.state, to);
+    if (!may.ok) throw fault('task.refused', { name: row.name, to, rule: may.rule });
+    if (to === 'blocked' && !blocked) throw fault('task.refused', { name: row.name, to, rule: 'blocked names an owner, an action and when to look again' });
+    const waits = AT_WORK.has(to) ? yield* openDependencies(tx, row) : [];
+    if (waits.length > 0) throw fault('task.refused', { name: row.name, to, rule: `it waits for ${waits.map(({ name }) => name).join(', ')}` });
+    const next = yield* updateTask(
+      tx,
+      row,
+      { state: to, blocked: blocked ? JSON.stringify(blocked) : null, attempts: to === 'ready' ? 0 : row.attempts },
+      actor,
+    );
+    if (to === 'ready' && next.spec !== null) yield* tellReady(tx, next);
+    return viewTask(next);
+  },
+  { worker: true },
+);
 
 export const listTasks = readOp('tasks.list', function* (tx, { open, ...of }: OfWorkspace & { readonly limit: number; readonly open: boolean }): OpSteps<
   TaskView[]

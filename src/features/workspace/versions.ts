@@ -94,12 +94,19 @@ export const keptFiles = readOp('workspace.files', function* (tx, { workspaceId 
 });
 
 /** The latest progress note of a task, from wherever in progress/ it lies. */
-export const progressOf = readOp('workspace.progressOf', function* (tx, { workspaceId, task }: { workspaceId: string; task: string }): OpSteps<{
-  path: string;
-  text: string;
-} | null> {
-  const paths = yield* tx.all(pathsLike, { workspaceId, like: `scheduler/progress/%${task}.md` });
-  const exact = paths.filter(({ path }) => path.split('/').at(-1) === `${task}.md`).toSorted((a, b) => Number(b.at) - Number(a.at))[0];
-  const row = exact && (yield* tx.one(latest, { workspaceId, path: exact.path }));
-  return row ? { path: row.path, text: row.text } : null;
-});
+export const progressOf = readOp(
+  'workspace.progressOf',
+  function* (
+    tx,
+    { workspaceId, task }: { workspaceId: string; task: string },
+  ): OpSteps<{
+    path: string;
+    text: string;
+  } | null> {
+    const paths = yield* tx.all(pathsLike, { workspaceId, like: `scheduler/progress/%${task}.md` });
+    const exact = paths.filter(({ path }) => path.split('/').at(-1) === `${task}.md`).toSorted((a, b) => Number(b.at) - Number(a.at))[0];
+    const row = exact && (yield* tx.one(latest, { workspaceId, path: exact.path }));
+    return row ? { path: row.path, text: row.text } : null;
+  },
+  { worker: true },
+);
