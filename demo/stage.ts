@@ -55,6 +55,7 @@ export function startGateway(
     env: { ...process.env, CLAWDBOT_STATE_DIR: stateDir, CLAWDBOT_GATEWAY_TOKEN: '' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  process.once('exit', () => gateway.kill('SIGKILL'));
   return new Promise((ready) => {
     let output = '';
     for (const stream of [gateway.stdout, gateway.stderr])

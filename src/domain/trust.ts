@@ -42,6 +42,8 @@ export interface Author {
   readonly sessionKey: string | null;
   /** Maker of the model, or `human`. */
   readonly family: string | null;
+  /** The model, as the run's ledger has it. */
+  readonly model?: string;
 }
 
 export interface VerdictQuestion {

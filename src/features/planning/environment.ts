@@ -13,7 +13,8 @@ export function factsOf({ repo, target, criteria }: Story, path: string): Omit<S
 function problemOf(repo: string, target: string): string | undefined {
   if (!isAbsolute(repo)) return `"${repo}" is no absolute path`;
   const home = existsSync(join(repo, '.git')) ? join(repo, '.git') : repo;
-  if (!existsSync(join(home, 'HEAD'))) return statSync(home).isFile() && repo !== home ? undefined : `${repo} is no git repository`;
+  if (existsSync(home) && statSync(home).isFile()) return undefined; // a worktree: its branches lie elsewhere
+  if (!existsSync(join(home, 'HEAD'))) return `${repo} is no git repository`;
   const packed = join(home, 'packed-refs');
   const isThere = existsSync(join(home, 'refs', 'heads', target)) || (existsSync(packed) && readFileSync(packed, 'utf8').includes(` refs/heads/${target}\n`));
   return isThere ? undefined : `${repo} has no branch ${target}`;

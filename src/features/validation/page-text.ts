@@ -7,16 +7,17 @@ import type { ProofPage } from './page.ts';
 type Request = ProofPage['requests'][number];
 
 /** As Markdown. */
-export function proofText({ task, spec, requests, heldOut }: ProofPage): string {
+export function proofText({ task, spec, spent, requests, heldOut }: ProofPage): string {
   const latest = requests.at(-1);
-  const lines = [`# Proof of ${task.name} (${task.project}): ${task.state}`, '', task.title, ''];
+  const unsafe = latest?.isolation === 'none' ? [UNISOLATED, ''] : [];
+  const lines = [...unsafe, `# Proof of ${task.name} (${task.project}): ${task.state}`, '', task.title, ''];
   if (!spec) return [...lines, `Nobody has said what it must prove: clawdbot task spec ${task.name}`, ''].join('\n');
   lines.push(
     `Repository ${spec.repo}, branch ${spec.policy.target}, risk ${spec.policy.risk}, ${spec.policy.command ? `tests run with \`${spec.policy.command.argv.join(' ')}\`` : 'no tests: its checks prove it'}`,
     '',
   );
   if (!latest) return [...lines, 'Nothing is submitted.', ''].join('\n');
-  lines.push(isolationOf(latest), '', '## Criteria', '');
+  lines.push(isolationOf(latest), '', spentText(spent), '', '## Criteria', '');
   for (const { id, text } of spec.criteria) lines.push(`- ${id}: ${text}`, ...(latest.submission.acToTests[id] ?? []).map((test) => `  - test: ${test}`));
   if (heldOut) lines.push('', `Held-out checks by ${nameOf(heldOut.author)}, ${when(heldOut.at)}: ${heldOut.checks.tests.join(', ')}`);
   lines.push(...submitted(latest));
@@ -29,11 +30,16 @@ export function proofText({ task, spec, requests, heldOut }: ProofPage): string 
   return `${lines.join('\n')}\n`;
 }
 
+const UNISOLATED = '**Nothing was isolated**: the tests ran with the rights of the gateway. Install bubblewrap (apt install bubblewrap) and submit again.';
+
+function spentText({ usd, tokens, models }: ProofPage['spent']): string {
+  if (models.length === 0) return 'No model was asked.';
+  return `Its workers and judges spent $${usd.toFixed(4)} and ${tokens} tokens, with ${models.join(', ')}.`;
+}
+
 function isolationOf({ isolation }: Request): string {
   if (isolation === null) return 'Not proved yet.';
-  return isolation === 'none'
-    ? '**Nothing was isolated**: the tests ran with the rights of the gateway. Install bubblewrap (apt install bubblewrap) and submit again.'
-    : `The tests were isolated by ${isolation}.`;
+  return isolation === 'none' ? 'The tests ran with the rights of the gateway.' : `The tests were isolated by ${isolation}.`;
 }
 
 function submitted({ submission: { base, red, green }, gates, verdicts, claim, worker, openedAt }: Request): string[] {
@@ -49,8 +55,8 @@ function submitted({ submission: { base, red, green }, gates, verdicts, claim, w
 
 const when = (at: number) => new Date(at).toISOString().replace(/\.\d+Z$/, 'Z');
 
-function nameOf({ actor, role, family }: Author): string {
+function nameOf({ actor, role, family, model }: Author): string {
   if (actor === 'gateway') return 'the gateway';
   if (family === 'human') return `a human (${actor})`;
-  return `${role ?? 'an agent'} (${actor}${family === null ? '' : `, a model of ${family}`})`;
+  return `${role ?? 'an agent'} (${actor}${family === null ? '' : `, ${model ?? `a model of ${family}`}`})`;
 }

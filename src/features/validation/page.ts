@@ -2,10 +2,24 @@
 
 import type { GateResult, Submission } from '../../domain/proof.ts';
 import type { Author } from '../../domain/trust.ts';
-import { type OpSteps, readOp } from '../../ports/store.ts';
+import { type OpSteps, readOp, statement, type Tx } from '../../ports/store.ts';
+import type { TaskTable } from '../../ports/tables-team.ts';
 import { findTask, type TaskView, viewTask } from '../tasks/rows.ts';
 import { type Asker, authorOf, checksOf, evidenceOf, type KeptChecks, type NamedTask, needsChecks, requestsOf, specOf, verdictsOf } from './rows.ts';
 import type { TaskSpec } from './spec.ts';
+
+export interface Spent {
+  readonly usd: number;
+  readonly tokens: number;
+  readonly models: readonly string[];
+}
+
+const workersOf = statement<{ workspaceId: string; label: string }>()((db, p) =>
+  db.selectFrom('spawn').select('child_run_id').where('workspace_id', '=', p.workspaceId).where('label', '=', p.label).limit(100),
+);
+const chargesOf = statement<{ workspaceId: string; runId: string }>()((db, p) =>
+  db.selectFrom('ledger').select(['provider', 'model', 'micros', 'input', 'output']).where('workspace_id', '=', p.workspaceId).where('run_id', '=', p.runId),
+);
 
 export interface ProofPage {
   /** The checks that the worker must not see: for people and validators. */
@@ -13,6 +27,8 @@ export interface ProofPage {
   /** Nothing of the work is shown to a validator before it has written its checks. */
   readonly isHidden: boolean;
   readonly task: TaskView;
+  /** What all model calls of its workers and judges came to. */
+  readonly spent: Spent;
   readonly spec: TaskSpec | null;
   readonly requests: readonly {
     readonly id: string;
@@ -73,7 +89,24 @@ export const proofPage = readOp(
         })),
       });
     }
-    return { task: viewTask(task), spec, heldOut, isHidden, requests: isHidden ? [] : requests };
+    const judges = requests.flatMap(({ worker, verdicts }) => [worker.runId, ...verdicts.map(({ author }) => author.runId)]);
+    const spent = yield* spentBy(tx, task, [...judges, kept?.author.runId ?? null]);
+    return { task: viewTask(task), spec, spent, heldOut, isHidden, requests: isHidden ? [] : requests };
   },
   { worker: true },
 );
+
+/** A judge looks at several tasks in one run: all of it counts for each. */
+function* spentBy(tx: Tx, { workspace_id: workspaceId, name }: TaskTable, judges: readonly (string | null)[]): OpSteps<Spent> {
+  const workers = (yield* tx.all(workersOf, { workspaceId, label: name })).map((row) => row.child_run_id);
+  const runs = new Set([...workers, ...judges].filter((id) => id !== null));
+  const models = new Set<string>();
+  let [micros, tokens] = [0, 0];
+  for (const runId of runs)
+    for (const call of yield* tx.all(chargesOf, { workspaceId, runId })) {
+      models.add(`${call.provider}/${call.model}`);
+      micros += Number(call.micros);
+      tokens += Number(call.input) + Number(call.output);
+    }
+  return { usd: micros / 1e6, tokens, models: [...models] };
+}

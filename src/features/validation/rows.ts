@@ -79,7 +79,14 @@ export function* authorOf(tx: Tx, workspaceId: string, by: Asker): OpSteps<Autho
   if (runId === null) return { actor, role: null, runId, sessionKey: null, family: 'human' };
   const run = yield* tx.one(runById, { id: runId });
   const model = yield* tx.one(latestModel, { workspaceId, runId });
-  return { actor, role: run?.role ?? by.agentRole, runId, sessionKey: run?.session_key ?? null, family: model ? familyOf(model) : null };
+  return {
+    actor,
+    role: run?.role ?? by.agentRole,
+    runId,
+    sessionKey: run?.session_key ?? null,
+    family: model ? familyOf(model) : null,
+    ...(model && { model: `${model.provider}/${model.model}` }),
+  };
 }
 
 /** As whom somebody moves tasks. */

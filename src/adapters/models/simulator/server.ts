@@ -171,7 +171,10 @@ function chatApi(body: string): Read {
 }
 
 async function send(response: ServerResponse, chunks: Iterable<string>, { stream }: Play, clock: Clock, onText: () => void): Promise<void> {
-  if (stream.firstMs > 0) await clock.sleep(stream.firstMs);
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  if (stream.firstMs > 0) await clock.sleep(stream.firstMs, gone.signal);
+  if (response.destroyed) return;
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   const broken = stream.cutAfter !== undefined || stream.stallAfter !== undefined;
   if (!broken && stream.delayMs === 0) return void response.end([...chunks].join(''));
@@ -180,7 +183,7 @@ async function send(response: ServerResponse, chunks: Iterable<string>, { stream
     if (response.destroyed) return;
     if (sent === stream.cutAfter) return void response.destroy();
     if (sent === stream.stallAfter) return;
-    if (stream.delayMs > 0 && sent > 0) await clock.sleep(stream.delayMs);
+    if (stream.delayMs > 0 && sent > 0) await clock.sleep(stream.delayMs, gone.signal);
     if (sent === FIRST_TEXT) onText();
     response.write(chunk);
     sent += 1;
