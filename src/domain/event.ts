@@ -111,6 +111,8 @@ export type EventBody =
   | MessageEvent
   | TaskEvent
   | PlanEvent
+  /** A piece of evidence or a verdict, by its digest: what stands in its table must be this. */
+  | { readonly kind: 'proof.recorded'; readonly record: 'evidence' | 'verdict'; readonly id: string; readonly digest: string }
   | { readonly kind: 'setting.changed'; readonly name: string; readonly value: unknown }
   | { readonly kind: 'gateway.started' | 'gateway.stopped'; readonly pid: number; readonly resumed?: number };
 

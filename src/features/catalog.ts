@@ -37,6 +37,7 @@ import { tasksAdd, tasksBudget, tasksGet, tasksLease, tasksList, tasksMove } fro
 import { rolesExplain, rolesList, teamInit, teamShow } from './team/methods.ts';
 import { toolsInvoke } from './tools/methods.ts';
 import { usageCost, usageFund, usageReport } from './usage/methods.ts';
+import { logVerify } from './validation/audit.ts';
 import { proofReplay, proofShow, tasksHoldOut, tasksSpec, tasksSubmit, tasksVerdict, tasksWaive } from './validation/methods.ts';
 import { whyMethod } from './why/methods.ts';
 import { workspaceHistory, workspacePhase, workspaceShow, workspaceStatus } from './workspace/methods.ts';
@@ -118,6 +119,7 @@ export const methods: readonly AnyMethod[] = [
   tasksWaive,
   proofShow,
   proofReplay,
+  logVerify,
   spawnsRequest,
   spawnsGet,
   spawnsList,

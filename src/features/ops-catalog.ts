@@ -32,6 +32,7 @@ import { budgetTask, leaseTask, workOrder } from './tasks/lease.ts';
 import { addTask, getTask, listTasks, moveTask, takeWorkFile } from './tasks/ops.ts';
 import { beatsToShow, noteBeats, restartTask, tendTasks } from './tasks/tend.ts';
 import { fundBudget, spendingSince } from './usage/ops.ts';
+import { auditChain, auditTasks } from './validation/audit.ts';
 import { holdOut, settleHeldOut } from './validation/held-out.ts';
 import { settleMerge } from './validation/merging.ts';
 import { proofPage } from './validation/page.ts';
@@ -128,6 +129,8 @@ export const ops: readonly AnyOp[] = [
   requestPairing,
   revokeToken,
   rotateToken,
+  auditChain,
+  auditTasks,
   eventCursor,
   eventsSince,
   beatHeart,

@@ -15,6 +15,7 @@ import { addDoctorVerb } from './verbs/doctor.ts';
 import { addGatewayVerbs } from './verbs/gateway.ts';
 import { addImportVerb } from './verbs/import.ts';
 import { addInboxVerbs } from './verbs/inbox.ts';
+import { addLogVerb } from './verbs/log.ts';
 import { addLogsVerb } from './verbs/logs.ts';
 import { addModelVerbs } from './verbs/models.ts';
 import { addPlanVerbs } from './verbs/plan.ts';
@@ -72,6 +73,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addAgentVerb(program, context);
   addViewVerbs(program, context);
   addLogsVerb(program, context);
+  addLogVerb(program, context, setExit);
   addConfigVerbs(program, context, setExit);
   addModelVerbs(program, context, setExit);
   addAgentsVerbs(program, context);

@@ -11,6 +11,7 @@ import { canonicalJson } from '../../kit/lines.ts';
 import { type OpSteps, pick, statement, type Tx } from '../../ports/store.ts';
 import type { TaskTable } from '../../ports/tables-team.ts';
 import type { EvidenceTable, ValidationRequestTable, VerdictTable } from '../../ports/tables-trust.ts';
+import { appendEvent } from '../events/ops.ts';
 import { noticeOf, takeMessage } from '../inbox/ops.ts';
 import { runById } from '../runs/rows.ts';
 import { updateTask } from '../tasks/rows.ts';
@@ -41,7 +42,8 @@ const insertEvidence = statement<EvidenceTable>()((db, p) =>
   db
     .insertInto('evidence')
     .values(pick(p, 'id', 'workspace_id', 'task_id', 'request_id', 'kind', 'digest', 'produced_by', 'body', 'at'))
-    .onConflict((clash) => clash.columns(['request_id', 'digest']).doNothing()),
+    .onConflict((clash) => clash.columns(['request_id', 'digest']).doNothing())
+    .returningAll(),
 );
 export const evidenceOf = statement<{ requestId: string }>()((db, p) =>
   db.selectFrom('evidence').selectAll().where('request_id', '=', p.requestId).orderBy('at').orderBy('id'),
@@ -125,7 +127,7 @@ export function* evidence(
 ): OpSteps<void> {
   const text = JSON.stringify(body);
   const hash = digest ?? sha256Hex(canonicalJson(body));
-  yield* tx.run(insertEvidence, {
+  const kept = yield* tx.one(insertEvidence, {
     id: tx.newId('evid'),
     workspace_id,
     task_id,
@@ -136,6 +138,19 @@ export function* evidence(
     body: text,
     at: tx.now,
   });
+  if (kept) yield* seal(tx, kept, 'evidence', evidenceDigest(kept));
+}
+
+/** What of a piece of evidence is sealed in the log. */
+export const evidenceDigest = ({ request_id, kind, digest, produced_by, body }: EvidenceTable) =>
+  sha256Hex(canonicalJson({ request_id, kind, digest, produced_by, body }));
+/** What of a verdict is sealed in the log. */
+export const verdictDigest = ({ request_id, layer, word, commit_id, policy_hash, author, reason }: VerdictTable) =>
+  sha256Hex(canonicalJson({ request_id, layer: Number(layer), word, commit_id, policy_hash, author, reason }));
+
+function* seal(tx: Tx, row: Pick<EvidenceTable, 'id' | 'workspace_id' | 'task_id'>, record: 'evidence' | 'verdict', digest: string): OpSteps<void> {
+  const body = { kind: 'proof.recorded', record, id: row.id, digest } as const;
+  yield* appendEvent(tx, { workspaceId: row.workspace_id, stream: `task:${row.task_id}`, actor: ACTOR, body });
 }
 
 export function* requestOfRun(tx: Tx, requestId: string): OpSteps<{ request: ValidationRequestTable; task: TaskTable; spec: TaskSpec } | undefined> {
@@ -223,6 +238,7 @@ export function* addVerdict(tx: Tx, request: ValidationRequestTable, { layer, wo
     at: tx.now,
   };
   yield* tx.run(insertVerdict, row);
+  yield* seal(tx, row, 'verdict', verdictDigest(row));
 }
 
 export interface Refusal {
