@@ -39,6 +39,7 @@ import { toolsInvoke } from './tools/methods.ts';
 import { usageCost, usageFund, usageReport } from './usage/methods.ts';
 import { logVerify } from './validation/audit.ts';
 import { proofReplay, proofShow, tasksHoldOut, tasksSpec, tasksSubmit, tasksVerdict, tasksWaive } from './validation/methods.ts';
+import { incidentsList, incidentsResolve } from './validation/resuming.ts';
 import { whyMethod } from './why/methods.ts';
 import { workspaceHistory, workspacePhase, workspaceShow, workspaceStatus } from './workspace/methods.ts';
 
@@ -120,6 +121,8 @@ export const methods: readonly AnyMethod[] = [
   proofShow,
   proofReplay,
   logVerify,
+  incidentsList,
+  incidentsResolve,
   spawnsRequest,
   spawnsGet,
   spawnsList,

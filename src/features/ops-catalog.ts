@@ -38,6 +38,7 @@ import { settleMerge } from './validation/merging.ts';
 import { proofPage } from './validation/page.ts';
 import { beginProof, recordGate, settleProof, specTask, stallProof, submitTask } from './validation/proving.ts';
 import { replayProof, settleReplay } from './validation/replay.ts';
+import { listIncidents, resolveIncident } from './validation/resuming.ts';
 import { giveVerdict } from './validation/verdicts.ts';
 import { waiveGate } from './validation/waivers.ts';
 import { explain } from './why/ops.ts';
@@ -129,6 +130,8 @@ export const ops: readonly AnyOp[] = [
   requestPairing,
   revokeToken,
   rotateToken,
+  listIncidents,
+  resolveIncident,
   auditChain,
   auditTasks,
   eventCursor,

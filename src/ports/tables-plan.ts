@@ -34,6 +34,18 @@ export interface PlanCommentTable {
   at: number;
 }
 
+/** Something broken that is nobody's work: it gathers the tasks that it blocks. */
+export interface IncidentTable {
+  id: string;
+  workspace_id: string;
+  /** What is broken: the same again joins the open one. */
+  subject: string;
+  reason: string;
+  state: 'open' | 'resolved';
+  opened_at: number;
+  resolved_at: number | null;
+}
+
 /** A task waits for another. */
 export interface DependencyTable {
   task_id: string;

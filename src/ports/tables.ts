@@ -2,7 +2,7 @@
 
 import type { ApprovalState } from '../domain/approval.ts';
 import type { AttemptEnd, ChildPolicy, RunKind, RunState } from '../domain/run.ts';
-import type { DependencyTable, PlanCommentTable, PlanItemTable } from './tables-plan.ts';
+import type { DependencyTable, IncidentTable, PlanCommentTable, PlanItemTable } from './tables-plan.ts';
 import type { FileVersionTable, HeartbeatTable, MessageTable, SpawnAliasTable, TaskTable } from './tables-team.ts';
 import type { EvidenceTable, ValidationRequestTable, VerdictTable } from './tables-trust.ts';
 import type { BudgetNoteTable, CronJobTable, CronSlotTable, LedgerTable, ReservationTable, SpawnTable, SpendTable, WaitOnTable } from './tables-work.ts';
@@ -311,4 +311,5 @@ export interface Tables {
   plan_item: PlanItemTable;
   plan_comment: PlanCommentTable;
   dependency: DependencyTable;
+  incident: IncidentTable;
 }

@@ -15,7 +15,7 @@ import { addDoctorVerb } from './verbs/doctor.ts';
 import { addGatewayVerbs } from './verbs/gateway.ts';
 import { addImportVerb } from './verbs/import.ts';
 import { addInboxVerbs } from './verbs/inbox.ts';
-import { addLogVerb } from './verbs/log.ts';
+import { addIncidentVerb, addLogVerb } from './verbs/log.ts';
 import { addLogsVerb } from './verbs/logs.ts';
 import { addModelVerbs } from './verbs/models.ts';
 import { addPlanVerbs } from './verbs/plan.ts';
@@ -74,6 +74,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addViewVerbs(program, context);
   addLogsVerb(program, context);
   addLogVerb(program, context, setExit);
+  addIncidentVerb(program, context);
   addConfigVerbs(program, context, setExit);
   addModelVerbs(program, context, setExit);
   addAgentsVerbs(program, context);

@@ -8,7 +8,7 @@ import { type OpSteps, pick, statement, type Tx } from '../../ports/store.ts';
 import type { PlanItemTable } from '../../ports/tables-plan.ts';
 import type { TaskTable } from '../../ports/tables-team.ts';
 import { appendEvent } from '../events/ops.ts';
-import type { Boxes } from '../inbox/mail.ts';
+import { type Boxes, boxNamed } from '../inbox/mail.ts';
 import { type NewMessage, noticeOf, takeMessage } from '../inbox/ops.ts';
 import { readSetting } from '../settings/ops.ts';
 
@@ -169,7 +169,7 @@ export function* wake(
   { box, key, type = 'request', ...said }: Wake,
 ): OpSteps<void> {
   const boxes = (yield* readSetting(tx, { workspaceId, name: 'boxes' })) as Boxes | undefined; // written by the gateway
-  const to = box === 'owner' ? (boxes?.owner ?? 'human') : box;
+  const to = box === 'owner' ? (boxes?.owner ?? 'human') : boxes ? boxNamed(boxes, box) : box;
   const message: NewMessage = noticeOf({
     ...said,
     type,

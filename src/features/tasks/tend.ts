@@ -4,12 +4,13 @@ import { STALE_AFTER_MS, saysItIsOver } from '../../domain/heartbeat-file.ts';
 import { URGENT } from '../../domain/inbox.ts';
 import { isTerminal } from '../../domain/run.ts';
 import type { SpawnOrder } from '../../domain/spawn.ts';
-import { TASK_ATTEMPTS } from '../../domain/task.ts';
+import { type Blocked, TASK_ATTEMPTS } from '../../domain/task.ts';
 import { slugOf } from '../../domain/team.ts';
 import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import type { HeartbeatTable, TaskTable } from '../../ports/tables-team.ts';
 import { noticeOf, takeMessage } from '../inbox/ops.ts';
+import { wake } from '../planning/rows.ts';
 import { stopRuns } from '../runs/end.ts';
 import { runById } from '../runs/rows.ts';
 import { requestSpawn, type SpawnRequest } from '../spawns/ops.ts';
@@ -42,6 +43,9 @@ const readyAgain = statement<OfWorkspace>()((db, p) =>
     .where('task.state', '=', 'ready')
     .whereRef('run.ended_at', '>', 'task.updated_at')
     .limit(1000),
+);
+const blockedNow = statement<OfWorkspace>()((db, p) =>
+  db.selectFrom('task').selectAll().where('workspace_id', '=', p.workspaceId).where('state', '=', 'blocked').limit(1000),
 );
 const sessionSeen = statement<{ id: string }>()((db, p) => db.selectFrom('session').select('updated_at').where('id', '=', p.id));
 const beatOf = statement<OfWorkspace & { task: string }>()((db, p) =>
@@ -144,11 +148,23 @@ export const tendTasks = txOp('tasks.tend', function* (tx, { workspaceId }: OfWo
     } else if (task.attempts > 0) due.push({ task: viewTask(task), attempt: task.attempts + 1, order: yield* orderOf(tx, task) });
     else if (tx.now - task.updated_at >= SETTLE_MS) orphans.push(task);
   }
+  for (const task of yield* tx.all(blockedNow, { workspaceId })) yield* recheck(tx, task);
   for (const task of yield* tx.all(readyAgain, { workspaceId })) yield* tellReady(tx, task); // its worker was still at it when the work came back
   for (const task of orphans) yield* updateTask(tx, task, { state: 'ready' }, 'scheduler', 'in progress, but nobody works on it');
   if (orphans.length > 0) yield* tellOrphans(tx, workspaceId, orphans);
   return { due, submitted, parked, orphans: orphans.map(({ name }) => name) };
 });
+
+/** It is time to look again at what is blocked: its owner is asked, and asked again as long as it stays so. */
+function* recheck(tx: Tx, task: TaskTable): OpSteps<void> {
+  const blocked = task.blocked === null ? undefined : (JSON.parse(task.blocked) as Blocked); // written by tasks/ops
+  if (!blocked || blocked.recheckAt > tx.now) return;
+  const { owner, action } = blocked;
+  const next = yield* updateTask(tx, task, { blocked: JSON.stringify({ ...blocked, recheckAt: tx.now + RECHECK_MS }) }, 'scheduler', 'looked at again');
+  const content = { task: task.name, project: task.project, action, how: `Do it, then: task move ${task.name} ready. Or say what is missing.` };
+  yield* wake(tx, next, { box: owner === 'human' ? 'owner' : owner, subject: `Still blocked: ${task.name}`, content, key: `recheck:${task.id}` });
+}
+const RECHECK_MS = 14_400_000;
 
 function* runOf(tx: Tx, task: TaskTable): OpSteps<RunTable | undefined> {
   const latest = yield* tx.one(runByLabel, { workspaceId: task.workspace_id, label: task.name });

@@ -50,6 +50,18 @@ function* finish(tx: Tx, task: TaskTable, request: ValidationRequestTable, why: 
 /** The same patch on another base: its verdicts stand, and layer 0 is asked again. */
 function* proveAgain(tx: Tx, task: TaskTable, request: ValidationRequestTable, rebased: Pick<Submission, 'base' | 'red' | 'green'>): OpSteps<void> {
   const submission: Submission = { ...(JSON.parse(request.submission) as Submission), ...rebased }; // written by submitTask
+  const fresh = yield* resubmit(tx, task, request, submission, `rebased on ${submission.base.slice(0, 12)}`);
+  yield* evidence(tx, fresh, { kind: 'rebase', producedBy: 'gateway', body: { from: request.head, to: fresh.head, onto: submission.base } });
+  for (const { layer, word, author, reason, note, gates } of yield* tx.all(verdictsOf, { requestId: request.id })) {
+    if (layer === 0 || word !== 'PASS') continue;
+    const carried = `${note === null ? '' : `${note}, `}of ${request.head.slice(0, 12)}, carried over: the same patch`;
+    const verdict = { layer, word, author: JSON.parse(author) as Author, reason, gates: JSON.parse(gates) as string[], note: carried }; // written by addVerdict
+    yield* addVerdict(tx, fresh, verdict);
+  }
+}
+
+/** The work of an older submission under a new one, to be proved again. */
+export function* resubmit(tx: Tx, task: TaskTable, request: ValidationRequestTable, submission: Submission, why: string): OpSteps<ValidationRequestTable> {
   const runId = tx.newId('run');
   const fresh: ValidationRequestTable = {
     ...request,
@@ -65,13 +77,7 @@ function* proveAgain(tx: Tx, task: TaskTable, request: ValidationRequestTable, r
   yield* tx.run(insertRequest, fresh);
   const claim = (yield* tx.all(evidenceOf, { requestId: request.id })).find(({ kind }) => kind === 'claim');
   if (claim) yield* evidence(tx, fresh, { kind: 'claim', producedBy: 'worker', body: JSON.parse(claim.body) });
-  yield* evidence(tx, fresh, { kind: 'rebase', producedBy: 'gateway', body: { from: request.head, to: fresh.head, onto: submission.base } });
-  for (const { layer, word, author, reason, note, gates } of yield* tx.all(verdictsOf, { requestId: request.id })) {
-    if (layer === 0 || word !== 'PASS') continue;
-    const carried = `${note === null ? '' : `${note}, `}of ${request.head.slice(0, 12)}, carried over: the same patch`;
-    const verdict = { layer, word, author: JSON.parse(author) as Author, reason, gates: JSON.parse(gates) as string[], note: carried }; // written by addVerdict
-    yield* addVerdict(tx, fresh, verdict);
-  }
-  const next = yield* updateTask(tx, task, { state: 'submitted', request_id: fresh.id }, ACTOR, `rebased on ${submission.base.slice(0, 12)}`);
+  const next = yield* updateTask(tx, task, { state: 'submitted', blocked: null, request_id: fresh.id }, ACTOR, why);
   yield* enqueueRun(tx, proofRun(next, runId, { requestId: fresh.id, step: 'prove' }));
+  return fresh;
 }

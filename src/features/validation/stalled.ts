@@ -1,13 +1,12 @@
 // A proof or merge that ended without a judgement, however that came. It is nobody's fault: the task is blocked, and somebody is named who must act.
 
 import type { RunInput, RunOutcome } from '../../domain/run.ts';
-import type { Blocked, TaskState } from '../../domain/task.ts';
+import type { TaskState } from '../../domain/task.ts';
 import type { OpSteps, Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
-import { updateTask } from '../tasks/rows.ts';
+import { blockForInfra } from './incidents.ts';
 import { ACTOR, addVerdict, GATEWAY, moveRequest, requestOfRun } from './rows.ts';
 
-const STALLED_MS = 3_600_000;
 const AT_WORK: ReadonlySet<TaskState> = new Set(['submitted', 'proving', 'in_validation', 'merging']);
 
 export function* blockStalled(tx: Tx, { proof }: RunInput, run: RunTable, { text, error, stopReason }: RunOutcome): OpSteps<void> {
@@ -17,7 +16,5 @@ export function* blockStalled(tx: Tx, { proof }: RunInput, run: RunTable, { text
   const why = text !== '' ? text : (error?.message ?? `run ${run.id} ended: ${stopReason}`);
   yield* addVerdict(tx, request, { layer: 0, word: 'BLOCKED', author: GATEWAY, reason: why, gates: [] });
   yield* tx.run(moveRequest, { ...request, state: 'superseded', settled_at: tx.now });
-  const action = `see to it that it can be ${proof?.step === 'merge' ? 'merged' : 'proved'}, then have it submitted again: ${why.slice(0, 300)}`;
-  const blocked = { owner: 'coordinator', action, recheckAt: tx.now + STALLED_MS } satisfies Blocked;
-  yield* updateTask(tx, task, { state: 'blocked', blocked: JSON.stringify(blocked) }, ACTOR, why.slice(0, 500));
+  yield* blockForInfra(tx, task, why, ACTOR);
 }

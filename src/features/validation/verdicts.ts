@@ -5,6 +5,7 @@ import { type Author, decideVerdict, type VerdictWord } from '../../domain/trust
 import { type OpSteps, type Tx, txOp } from '../../ports/store.ts';
 import { findTask, type TaskView, updateTask, viewTask } from '../tasks/rows.ts';
 import { afterLayer2, gateOfChecks } from './held-out.ts';
+import { blockForInfra } from './incidents.ts';
 import { beginMerge } from './merging.ts';
 import { policyHash } from './prove.ts';
 import { type Asker, addVerdict, authorOf, moveRequest, type NamedTask, needsChecks, requestOfRun, sendBack, taskById, verdictsOf, waiversOf } from './rows.ts';
@@ -53,10 +54,7 @@ export const giveVerdict = txOp(
     yield* addVerdict(tx, request, { layer, word, author, reason, gates, note: decision.note });
     if (word !== 'PASS') {
       yield* tx.run(moveRequest, { ...request, state: 'settled', settled_at: tx.now });
-      if (word === 'BLOCKED') {
-        const blocked = JSON.stringify({ owner: 'coordinator', action: reason.slice(0, 300), recheckAt: tx.now + 3_600_000 });
-        return viewTask(yield* updateTask(tx, task, { state: 'blocked', blocked }, author.actor, 'infrastructure'));
-      }
+      if (word === 'BLOCKED') return viewTask(yield* blockForInfra(tx, task, reason, author.actor));
       yield* sendBack(tx, task, request, `layer ${layer} says ${word}: ${reason}`);
       return viewTask((yield* tx.one(taskById, { id: task.id })) ?? task);
     }

@@ -13,6 +13,7 @@ import { holdOut, settleHeldOut } from '../../../src/features/validation/held-ou
 import { settleMerge } from '../../../src/features/validation/merging.ts';
 import { proofPage } from '../../../src/features/validation/page.ts';
 import { beginProof, recordGate, settleProof, specTask, stallProof, submitTask } from '../../../src/features/validation/proving.ts';
+import { listIncidents, resolveIncident } from '../../../src/features/validation/resuming.ts';
 import { specFrom, TaskSpecInput } from '../../../src/features/validation/spec.ts';
 import { giveVerdict } from '../../../src/features/validation/verdicts.ts';
 import { waiveGate } from '../../../src/features/validation/waivers.ts';
@@ -187,6 +188,27 @@ export function storeTrustConformance(name: string, open: OpenStore): void {
       await world.store.call(abortRuns, { workspaceId: W, runKey: `prove:${requestId}`, actor: 'owner', reason: 'operator' });
       const { task: after } = await world.page();
       assert.deepEqual([after.state, after.blocked?.owner], ['blocked', 'coordinator'], 'a proof that somebody stops leaves nothing hanging');
+    });
+
+    it('gathers what is broken under one incident, and proves all of it again when it is resolved', async (t) => {
+      const world = await opened(t);
+      const names: string[] = [];
+      for (const letter of ['c', 'd']) {
+        if (letter === 'd') await world.fresh();
+        names.push(world.named.name);
+        await world.specify();
+        await world.submit(commit(letter));
+        const next = await world.claimed();
+        assert.ok(next);
+        await world.store.call(stallProof, { ...next.held, why: 'the disk is full' });
+      }
+      const [incident, ...more] = await world.store.call(listIncidents, { workspaceId: W, all: false });
+      assert.deepEqual([more.length, incident?.tasks], [0, names]);
+      const { resumed } = await world.store.call(resolveIncident, { workspaceId: W, id: incident?.id ?? '', actor: 'owner' });
+      assert.deepEqual([resumed, await stateOf(world)], [names, 'submitted']);
+      assert.deepEqual([await world.prover(), await world.prover(), await stateOf(world)], ['prove', 'prove', 'in_validation']);
+      assert.deepEqual((await world.store.call(resolveIncident, { workspaceId: W, id: incident?.id ?? '', actor: 'owner' })).resumed, [], 'twice is once');
+      await assert.rejects(world.store.call(resolveIncident, { workspaceId: W, id: 'inc_x', actor: 'owner' }), (error) => isFault(error, 'incident.not_found'));
     });
 
     it('whatever anybody does, done has a proof, and verdicts of others, of the commit that was merged', async (t) => {

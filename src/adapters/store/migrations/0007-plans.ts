@@ -17,5 +17,9 @@ export const plans = {
     `CREATE INDEX task_story ON task (story_id)`,
     `CREATE TABLE dependency (task_id TEXT NOT NULL, on_id TEXT NOT NULL, PRIMARY KEY (task_id, on_id))`,
     `CREATE INDEX dependency_on ON dependency (on_id)`,
+    `CREATE TABLE incident (
+      id TEXT PRIMARY KEY, workspace_id TEXT NOT NULL, subject TEXT NOT NULL, reason TEXT NOT NULL, state TEXT NOT NULL, opened_at BIGINT NOT NULL,
+      resolved_at BIGINT)`,
+    `CREATE INDEX incident_open ON incident (workspace_id, state, subject)`,
   ],
 } as const;
