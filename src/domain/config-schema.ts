@@ -263,6 +263,14 @@ export const ConfigSchema = section({
       graceMinutes: z.number().min(0).default(60).describe('A slot missed by more than this is recorded as missed and not made up.'),
     }),
   ),
+  proofs: withDefaults(
+    section({
+      registry: z
+        .url()
+        .default('https://registry.npmjs.org/')
+        .describe('Where packages come from that the tests of a repository need. A proof reaches nothing else, and that only to install them.'),
+    }),
+  ),
   budgets: withDefaults(
     section({
       day: Money.prefault({ usd: 5 }).describe('What all agents together may spend in a day.'),

@@ -42,6 +42,8 @@ export interface ProofPolicy {
   readonly command?: TestCommand | undefined;
   /** What is looked at outside the test runner: it must fail at the base and pass at the work. */
   readonly checks?: readonly NamedCheck[] | undefined;
+  /** Packages of the repository may run their install scripts. */
+  readonly scripts?: boolean | undefined;
   /** RED may add stubs, so that tests fail by what they assert. */
   readonly stubs?: boolean | undefined;
 }

@@ -2,9 +2,11 @@
 
 import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { openEgress, throughEgress } from '../adapters/egress/proxy.ts';
 import { carryOut } from '../adapters/repo/checks.ts';
 import { homeOf, openMirror } from '../adapters/repo/git.ts';
 import { mergeForward } from '../adapters/repo/merge.ts';
+import { installPackages, linkPackages, type PackagesOptions } from '../adapters/repo/packages.ts';
 import { runCommand } from '../adapters/repo/run-command.ts';
 import { REPORTS } from '../adapters/reports/catalog.ts';
 import type { TestCommand } from '../domain/proof.ts';
@@ -19,22 +21,60 @@ interface ProverOptions {
   readonly stateDir: string;
   readonly sandbox: Sandbox;
   readonly path: string;
+  /** Where packages come from. */
+  readonly registry: string;
   readonly clock: Clock;
 }
+
+interface Within {
+  readonly seconds: number;
+  /** What it may read besides its tree. */
+  readonly binds: readonly string[];
+  readonly signal: AbortSignal;
+  readonly cwd?: string;
+}
+
+/** Memory, processes, size of a file: what a test takes beyond these it does not get. */
+const LIMITS = existsSync('/usr/bin/prlimit') ? ['/usr/bin/prlimit', `--data=${4 * 1024 ** 3}`, '--nproc=4096', `--fsize=${1024 ** 3}`, '--'] : [];
+const MOST_PACKAGES = 2 * 1024 ** 3;
+const EGRESS_IDLE_MS = 60_000;
+
+const withEgress: PackagesOptions['withEgress'] = async (allow, use) => {
+  const egress = await openEgress({ allow, maxBytes: MOST_PACKAGES, idleMs: EGRESS_IDLE_MS });
+  try {
+    return await use((argv) => throughEgress(egress, argv));
+  } finally {
+    await egress.close();
+  }
+};
 
 const TEST_TIMEOUT_S = 300;
 const CHECK_TIMEOUT_S = 60;
 
-export function createProver({ stateDir, sandbox, path, clock }: ProverOptions): Prover {
+export function createProver({ stateDir, sandbox, path, registry, clock }: ProverOptions): Prover {
   const withWorld = async <T>({ repo, policy, submission }: ProofOrder, signal: AbortSignal, use: (world: GateWorld) => Promise<T>): Promise<T> => {
     const mirror = await openMirror({ repo, dir: join(stateDir, 'proofs'), sandbox, path, signal });
+    const folder = policy.command?.cwd ?? '.';
+    let packages: Promise<string | undefined> | undefined;
+    const prepared = async (tree: string): Promise<readonly string[]> => {
+      const home = homeOf(join(stateDir, 'proofs'), repo);
+      const scripts = policy.scripts ?? false;
+      packages ??= installPackages({ mirror, commit: submission.base, folder, scripts, registry, home, sandbox, path, signal, withEgress });
+      const installed = await packages;
+      if (installed === undefined) return [];
+      linkPackages(installed, join(tree, folder));
+      return [installed];
+    };
     try {
       return await use({
         mirror,
         policy,
         submission,
-        test: (tree) => runTests(tree, policy.command, signal),
-        check: (tree, check) => carryOut(check, tree, (argv) => runIn(tree, argv, CHECK_TIMEOUT_S, signal)),
+        test: async (tree) => runTests(tree, policy.command, await prepared(tree), signal),
+        check: async (tree, check) => {
+          const binds = await prepared(tree);
+          return carryOut(check, tree, (argv) => runIn(tree, argv, { seconds: CHECK_TIMEOUT_S, binds, signal }));
+        },
         write: replaceFile,
         signal,
       });
@@ -43,18 +83,23 @@ export function createProver({ stateDir, sandbox, path, clock }: ProverOptions):
     }
   };
   const env = { PATH: path, LANG: 'C.UTF-8', CI: '1' };
-  const runIn = async (tree: string, argv: readonly string[], seconds: number, signal: AbortSignal, cwd = tree) => {
-    const wrapped = sandbox.wrap({ argv, cwd, workspace: tree, binds: [], hidden: [], network: 'none', env });
+  const runIn = async (tree: string, argv: readonly string[], { seconds, binds, signal, cwd = tree }: Within) => {
+    const wrapped = sandbox.wrap({ argv: [...LIMITS, ...argv], cwd, workspace: tree, binds, hidden: [], network: 'none', env });
     const result = await runCommand({ wrapped, timeoutMs: seconds * 1000, signal });
     signal.throwIfAborted();
     return result;
   };
-  const runTests = async (tree: string, command: TestCommand | undefined, signal: AbortSignal): Promise<Tested> => {
+  const runTests = async (tree: string, command: TestCommand | undefined, binds: readonly string[], signal: AbortSignal): Promise<Tested> => {
     if (!command) throw new Unreadable('nobody has said how the tests of this repository are run');
     const report = join(tree, `.report-${newSecret(8)}`);
     const reader = REPORTS[command.runner];
     const seconds = command.timeoutSeconds ?? TEST_TIMEOUT_S;
-    const { code, stdout, stderr, timedOut } = await runIn(tree, reader.argv(command.argv, report), seconds, signal, join(tree, command.cwd ?? '.'));
+    const { code, stdout, stderr, timedOut } = await runIn(tree, reader.argv(command.argv, report), {
+      seconds,
+      binds,
+      signal,
+      cwd: join(tree, command.cwd ?? '.'),
+    });
     if (timedOut) throw new Unreadable(`the tests did not end within ${seconds} s`);
     try {
       const read = reader.read({ stdout, file: plainFile(report) });

@@ -189,7 +189,13 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
     const insists = sandboxChoice(config, 'gateway') === 'bwrap';
     const picked = pickSandbox(insists ? 'bwrap' : 'auto');
     if (!picked.ok) return refusingProver(picked.refusal);
-    return createProver({ stateDir, sandbox: picked.sandbox, path: commandPath(config.tools.exec, baseEnvironment()), clock });
+    return createProver({
+      stateDir,
+      sandbox: picked.sandbox,
+      path: commandPath(config.tools.exec, baseEnvironment()),
+      registry: config.proofs.registry,
+      clock,
+    });
   };
 
   const runner = startRunner({

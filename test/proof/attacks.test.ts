@@ -3,44 +3,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { it, type TestContext } from 'node:test';
-import { createSandboxPicker } from '../../src/adapters/sandbox/catalog.ts';
-import type { GateResult, Proof, ProofPolicy, Submission } from '../../src/domain/proof.ts';
-import { systemClock } from '../../src/kit/clock.ts';
-import { createProver } from '../../src/main/proofs.ts';
+import { it } from 'node:test';
+import { proofOf, refused } from '../support/prove.ts';
 import { scratchDir } from '../support/scratch.ts';
-import { AC, BASE, type Files, GREEN, POLICY, RED, type TinyRepo, tinyRepo } from '../support/tiny-repo.ts';
-
-const picked = (await createSandboxPicker())('auto');
-if (!picked.ok) throw new Error(picked.refusal);
-const { sandbox } = picked;
-
-interface Case {
-  readonly proof: Proof;
-  readonly recorded: readonly GateResult[];
-}
-
-async function proofOf(t: TestContext, make: (repo: TinyRepo) => Partial<Submission>, policy: Partial<ProofPolicy> = {}): Promise<Case> {
-  const dir = scratchDir(t);
-  const repo = tinyRepo(join(dir, 'repo'));
-  const base = repo.commit('base', BASE);
-  const submission = { base, red: '', green: '', acToTests: AC, ...make(repo) };
-  const { prove } = createProver({ stateDir: join(dir, 'state'), sandbox, path: process.env['PATH'] ?? '', clock: systemClock });
-  const recorded: GateResult[] = [];
-  const proof = await prove(
-    { repo: repo.dir, policy: { ...POLICY, ...policy }, submission },
-    { waivers: [], known: () => undefined, record: async (result) => void recorded.push(result), signal: new AbortController().signal },
-  );
-  return { proof, recorded };
-}
+import { type Files, GREEN, RED, type TinyRepo } from '../support/tiny-repo.ts';
 
 const honest = (repo: TinyRepo) => ({ red: repo.commit('red', RED), green: repo.commit('green', GREEN) });
-
-function refused({ proof }: Case, gate: string, why: RegExp) {
-  const last = proof.gates.at(-1);
-  assert.deepEqual([proof.word, last?.gate], ['refuted', gate], JSON.stringify(last));
-  assert.match(last?.why ?? '', why);
-}
 
 it('honest work is proved, and what it went through is recorded', async (t) => {
   const { proof, recorded } = await proofOf(t, honest);

@@ -137,7 +137,7 @@ export async function openMirror({ repo, dir, sandbox, path, signal }: MirrorOpt
       };
       await git(['worktree', 'add', '--quiet', '--detach', worktree, onto]);
       try {
-        const newRed = await pick(base, red);
+        const newRed = base === red ? onto : await pick(base, red);
         const newGreen = newRed && (await pick(red, green));
         if (!newRed || !newGreen || (await patchOf(base, green)) !== (await patchOf(onto, newGreen))) return undefined;
         await git(['update-ref', `${REBASED}${newGreen}`, newGreen]);

@@ -14,6 +14,7 @@ export const TaskSpecInput = z
     paths: paths.default(['**']).describe('Where the task may change files.'),
     tests: paths.optional().describe('Patterns of tests, fixtures and snapshots. Left out: the usual ones.'),
     frozen: paths.optional().describe('Patterns of configuration that is frozen with the tests. Left out: the usual ones.'),
+    scripts: z.boolean().optional().describe('Packages may run their install scripts when they are installed for the proof.'),
     stubs: z.boolean().optional().describe('RED may add stubs, so that tests fail by what they assert.'),
     command: CommandInput.optional().describe('Left out: work without tests, which the checks of its criteria prove.'),
     criteria: z
@@ -40,7 +41,7 @@ function provable(checks: readonly Check[] = []): readonly ProofCheck[] {
   return checks.filter((check) => check.kind !== 'test' && check.kind !== 'human');
 }
 
-export function specFrom({ repo, target, criteria, risk, paths: inside, tests, frozen, stubs, command }: TaskSpecInput): TaskSpec {
+export function specFrom({ repo, target, criteria, risk, paths: inside, tests, frozen, stubs, scripts, command }: TaskSpecInput): TaskSpec {
   const checks = criteria.flatMap((one) => provable(one.checks).map((check) => ({ criterion: one.id, check })));
   const policy = {
     risk,
@@ -51,6 +52,7 @@ export function specFrom({ repo, target, criteria, risk, paths: inside, tests, f
     ...(command && { command }),
     ...(checks.length > 0 && { checks }),
     ...(stubs !== undefined && { stubs }),
+    ...(scripts !== undefined && { scripts }),
   };
   return { repo, criteria: criteria.map(({ id, text }) => ({ id, text })), policy };
 }
