@@ -29,6 +29,8 @@ export interface PackagesOptions {
 }
 
 const INSTALL_TIMEOUT_MS = 600_000;
+/** What this machine trusts besides what Node does: a registry behind an authority of one's own works too. */
+const SYSTEM_TRUST = '/etc/ssl/certs/ca-certificates.crt';
 const LOCKS = ['npm-shrinkwrap.json', 'package-lock.json'];
 
 /** The folder of the installed packages, or undefined where the repository has no lock file of npm. @throws Error that says why they cannot be installed */
@@ -62,6 +64,7 @@ export async function installPackages({
     const npm = ['npm', 'ci', '--no-audit', '--no-fund', '--no-progress', '--registry', registry, ...(scripts ? [] : ['--ignore-scripts'])];
     const { host, protocol, port, hostname } = new URL(registry);
     const allow = [port === '' ? `${hostname}:${protocol === 'https:' ? 443 : 80}` : host];
+    const base = { PATH: path, LANG: 'C.UTF-8', CI: '1', ...(existsSync(SYSTEM_TRUST) && { NODE_EXTRA_CA_CERTS: SYSTEM_TRUST }) };
     const result = await withEgress(allow, (through) => {
       const { argv, env, binds } = through(npm);
       const wrapped = sandbox.wrap({
@@ -71,7 +74,7 @@ export async function installPackages({
         binds,
         hidden: [],
         network: 'none',
-        env: { PATH: path, LANG: 'C.UTF-8', CI: '1', ...env },
+        env: { ...base, ...env },
       });
       return runCommand({ wrapped, timeoutMs: INSTALL_TIMEOUT_MS, signal });
     });
