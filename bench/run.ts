@@ -6,6 +6,7 @@ import { cluster } from './cluster.ts';
 import { coldStart } from './cold-start.ts';
 import { cron } from './cron.ts';
 import { memory } from './memory.ts';
+import { plan } from './plan.ts';
 import { proof } from './proof.ts';
 import { protocol } from './protocol.ts';
 import { spawns } from './spawns.ts';
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   spawns,
   cron,
   team,
+  plan,
   proof,
   adaptive,
   store,

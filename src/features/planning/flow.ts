@@ -2,13 +2,12 @@
 
 import { isItemClosed } from '../../domain/plan.ts';
 import { waitedStories } from '../../domain/story.ts';
-import { isClosed } from '../../domain/task.ts';
 import type { OpSteps, Tx } from '../../ports/store.ts';
 import type { PlanItemTable } from '../../ports/tables-plan.ts';
 import type { TaskTable } from '../../ports/tables-team.ts';
 import { readyWhenFree, wakeWaiters } from '../tasks/dependencies.ts';
 import { specOf } from '../validation/rows.ts';
-import { childrenOf, itemById, itemsBelow, storyOf, tasksOfStory, updateItem, wake } from './rows.ts';
+import { childrenOf, itemById, itemsBelow, openInStory, storyOf, tasksOfStory, updateItem, wake } from './rows.ts';
 
 const BEGUN = { approved: { story: 'in_progress', plan: 'active', epic: null }, ready: { epic: 'in_progress', story: null, plan: null } } as const;
 
@@ -27,8 +26,8 @@ export function* afterDone(tx: Tx, task: TaskTable, actor: string): OpSteps<void
   yield* wakeWaiters(tx, task, actor);
   const story = task.story_id === null ? undefined : yield* tx.one(itemById, { id: task.story_id });
   if (!story || isItemClosed(story.state)) return;
+  if (yield* tx.one(openInStory, { id: story.id })) return;
   const tasks = yield* tx.all(tasksOfStory, { id: story.id });
-  if (tasks.some(({ state }) => !isClosed(state))) return;
   const proven = new Set(tasks.filter(({ state }) => state === 'done').flatMap((one) => specOf(one)?.criteria.map(({ id }) => id) ?? []));
   const { criteria } = storyOf(story);
   const open = criteria.filter(({ id, checks }) => !proven.has(id) && checks.some(({ kind }) => kind !== 'human')).map(({ id }) => id);

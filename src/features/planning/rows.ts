@@ -4,6 +4,7 @@ import { fault } from '../../domain/fault-codes.ts';
 import type { EpicBody, ItemKind, ItemState, Origin, PlanBody, Planner } from '../../domain/plan.ts';
 import type { Risk } from '../../domain/proof.ts';
 import type { Finding, Story } from '../../domain/story.ts';
+import { isClosed, TASK_STATES } from '../../domain/task.ts';
 import { type OpSteps, pick, statement, type Tx } from '../../ports/store.ts';
 import type { PlanItemTable } from '../../ports/tables-plan.ts';
 import type { TaskTable } from '../../ports/tables-team.ts';
@@ -83,7 +84,12 @@ const countOf = statement<{ workspaceId: string; kind: ItemKind }>()((db, p) =>
 );
 export const itemById = statement<{ id: string }>()((db, p) => db.selectFrom('plan_item').selectAll().where('id', '=', p.id));
 export const childrenOf = statement<{ id: string }>()((db, p) => db.selectFrom('plan_item').selectAll().where('parent_id', '=', p.id).orderBy('created_at'));
+export const openInStory = statement<{ id: string }>()((db, p) =>
+  db.selectFrom('task').select('id').where('story_id', '=', p.id).where('state', 'in', OPEN_STATES).limit(1),
+);
 export const tasksOfStory = statement<{ id: string }>()((db, p) => db.selectFrom('task').selectAll().where('story_id', '=', p.id).orderBy('name'));
+
+const OPEN_STATES = TASK_STATES.filter((state) => !isClosed(state));
 
 export function viewItem(row: PlanItemTable): PlanItem {
   return {

@@ -14,7 +14,7 @@ export const plans = {
     `CREATE INDEX plan_comment_item ON plan_comment (item_id, at)`,
     `ALTER TABLE task ADD COLUMN story_id TEXT`,
     `ALTER TABLE task ADD COLUMN budget TEXT`,
-    `CREATE INDEX task_story ON task (story_id)`,
+    `CREATE INDEX task_story ON task (story_id, state)`,
     `CREATE TABLE dependency (task_id TEXT NOT NULL, on_id TEXT NOT NULL, PRIMARY KEY (task_id, on_id))`,
     `CREATE INDEX dependency_on ON dependency (on_id)`,
     `CREATE TABLE incident (
