@@ -19,7 +19,24 @@ export interface TestCommand {
 export type ProofCheck =
   | { readonly kind: 'command'; readonly argv: readonly string[]; readonly expectExit: number; readonly expectStdout?: string | undefined }
   | { readonly kind: 'file'; readonly path: string; readonly contains?: string | undefined; readonly absent?: boolean | undefined }
-  | { readonly kind: 'link'; readonly path: string };
+  | { readonly kind: 'link'; readonly path: string }
+  | {
+      readonly kind: 'http';
+      /** Starts the service, which listens on the port that PORT names. */
+      readonly start: readonly string[];
+      readonly method: string;
+      readonly path: string;
+      readonly expectStatus: number;
+      readonly expectBody?: string | undefined;
+    }
+  | {
+      readonly kind: 'screenshot';
+      readonly start: readonly string[];
+      readonly path: string;
+      readonly viewports: readonly (readonly [width: number, height: number])[];
+      /** A text that the page must show. */
+      readonly expectText?: string | undefined;
+    };
 
 export interface NamedCheck {
   /** The criterion that it shows. */

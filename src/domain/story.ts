@@ -20,6 +20,29 @@ export const CheckInput = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('file'), path: inside, contains: text(2000).optional(), absent: z.boolean().optional() }),
   z.strictObject({ kind: z.literal('link'), path: inside.describe('A document whose links into the repository must lead somewhere.') }),
+  z.strictObject({
+    kind: z.literal('http'),
+    start: z.array(z.string().min(1).max(2000)).min(1).max(100).describe('Starts the service; it listens on 127.0.0.1 at the port that PORT names.'),
+    method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']).default('GET'),
+    path: z.string().regex(/^\//).max(2000),
+    expectStatus: z.int().min(100).max(599).default(200),
+    expectBody: text(2000).optional().describe('A text that the body must hold.'),
+  }),
+  z.strictObject({
+    kind: z.literal('screenshot'),
+    start: z.array(z.string().min(1).max(2000)).min(1).max(100).describe('Starts the service; it listens on 127.0.0.1 at the port that PORT names.'),
+    path: z.string().regex(/^\//).max(2000).default('/'),
+    viewports: z
+      .array(z.tuple([z.int().min(100).max(4000), z.int().min(100).max(4000)]))
+      .min(1)
+      .max(10)
+      .default([
+        [1920, 1080],
+        [768, 1024],
+        [375, 667],
+      ]),
+    expectText: text(2000).optional().describe('A text that the page must show.'),
+  }),
   z.strictObject({ kind: z.literal('human'), question: text(1000), owner: text(200) }),
 ]);
 export type Check = z.infer<typeof CheckInput>;
@@ -158,13 +181,20 @@ function lintCriterion(criterion: Criterion, story: Story, facts: StoryFacts, sa
   if (vague !== undefined)
     say(id, `"${vague}" can be neither met nor missed`, 'what would be measured, with a limit: { "op": "<=", "value": 200, "unit": "ms" }');
   if (TWO_OUTCOMES.test(then)) say(id, 'it joins two outcomes', 'two criteria, one outcome each');
-  if (checks.length === 0) say(id, 'it has no check', 'a test, a command, a file, links, or a question that a human answers');
+  if (checks.length === 0) say(id, 'it has no check', 'a test, a command, an HTTP request, a file, links, a screenshot, or a question that a human answers');
   for (const check of checks) {
     if (check.kind === 'test' && !story.command)
       say(id, `the test "${check.test}" cannot run`, 'command: how the tests of the repository are run, as { runner, argv }');
-    if (check.kind === 'command' && facts.missingPrograms.includes(check.argv[0] ?? ''))
-      say(id, `the command ${check.argv[0]} is not on this machine`, 'a program that is there, or one inside the repository (./name)');
+    const program = programOf(check);
+    if (program !== undefined && facts.missingPrograms.includes(program))
+      say(id, `the command ${program} is not on this machine`, 'a program that is there, or one inside the repository (./name)');
   }
+}
+
+/** What a check starts, where it starts anything. */
+export function programOf(check: Check): string | undefined {
+  if (check.kind === 'command') return check.argv[0];
+  return check.kind === 'http' || check.kind === 'screenshot' ? check.start[0] : undefined;
 }
 
 function twice(names: readonly string[]): string[] {

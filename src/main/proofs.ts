@@ -1,5 +1,6 @@
 // A proof put together: the mirror, the sandbox, the runner's report reader, the gates.
 
+import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openEgress, throughEgress } from '../adapters/egress/proxy.ts';
@@ -49,7 +50,7 @@ const withEgress: PackagesOptions['withEgress'] = async (allow, use) => {
 };
 
 const TEST_TIMEOUT_S = 300;
-const CHECK_TIMEOUT_S = 60;
+const CHECK_TIMEOUT_S = 180;
 
 export function createProver({ stateDir, sandbox, path, registry, clock }: ProverOptions): Prover {
   const withWorld = async <T>({ repo, policy, submission }: ProofOrder, signal: AbortSignal, use: (world: GateWorld) => Promise<T>): Promise<T> => {
@@ -73,7 +74,7 @@ export function createProver({ stateDir, sandbox, path, registry, clock }: Prove
         test: async (tree) => runTests(tree, policy.command, await prepared(tree), signal),
         check: async (tree, check) => {
           const binds = await prepared(tree);
-          return carryOut(check, tree, (argv) => runIn(tree, argv, { seconds: CHECK_TIMEOUT_S, binds, signal }));
+          return carryOut(check, tree, { run: (argv) => runIn(tree, argv, { seconds: CHECK_TIMEOUT_S, binds, signal }), keep: keepPicture });
         },
         write: replaceFile,
         signal,
@@ -81,6 +82,13 @@ export function createProver({ stateDir, sandbox, path, registry, clock }: Prove
     } finally {
       await mirror.close();
     }
+  };
+  const keepPicture = (picture: Buffer): string => {
+    const digest = createHash('sha256').update(picture).digest('hex');
+    const folder = join(stateDir, 'proofs', 'pictures');
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(join(folder, `${digest}.png`), picture, { mode: 0o600 });
+    return `proofs/pictures/${digest}.png`;
   };
   const env = { PATH: path, LANG: 'C.UTF-8', CI: '1' };
   const runIn = async (tree: string, argv: readonly string[], { seconds, binds, signal, cwd = tree }: Within) => {

@@ -1,6 +1,7 @@
 // Work of other kinds: repositories that need packages, documents without tests, what is looked at outside the runner, tests that take too much.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { request } from 'node:http';
 import { it } from 'node:test';
 import { openEgress } from '../../src/adapters/egress/proxy.ts';
@@ -146,5 +147,43 @@ it('a test that takes more memory than it may has failed', async (t) => {
     await proofOf(t, (repo) => ({ acToTests: AC, red: repo.commit('red', RED), green: repo.commit('green', greedy) })),
     'G4',
     /Array buffer allocation failed/,
+  );
+});
+
+const SERVER =
+  "import { createServer } from 'node:http';\ncreateServer((request, response) => {\n  if (request.url === '/price') return response.end('{\"price\":90}');\n  response.setHeader('content-type', 'text/html');\n  response.end('<h1>Nothing here</h1>');\n}).listen(process.env.PORT, '127.0.0.1');\n";
+const atBase = (green: Readonly<Record<string, string>>) => (repo: TinyRepo) => ({
+  acToTests: {},
+  red: repo.git('rev-parse', 'HEAD'),
+  green: repo.commit('work', green),
+});
+
+it('a service is asked over HTTP, in the sandbox and on a port of its own', async (t) => {
+  const check = { kind: 'http', start: ['node', 'src/server.js'], method: 'GET', path: '/price', expectStatus: 200, expectBody: '"price":90' } as const;
+  const policy = { command: undefined, checks: [{ criterion: 'AC-1', check }] } as const;
+  const good = await proofOf(t, atBase({ 'src/server.js': SERVER }), policy);
+  assert.equal(good.proof.word, 'proved', JSON.stringify(good.proof.gates.at(-1)));
+  refused(await proofOf(t, atBase({ 'src/server.js': SERVER.replace('90', '100') }), policy), 'G10', /GET \/price: the body does not hold/);
+  refused(await proofOf(t, atBase({ 'src/server.js': 'process.exit(3);\n' }), policy), 'G10', /does not listen on the port that PORT names/);
+});
+
+const hasChromium = ['chromium', 'chromium-browser', 'google-chrome'].some((name) => spawnSync(name, ['--version']).status === 0);
+
+it('a page is photographed in three sizes by a real browser', { skip: hasChromium ? false : 'Chromium is not installed: apt install chromium' }, async (t) => {
+  const page = SERVER.replace('Nothing here', 'Ten or more are cheaper');
+  const viewports = [
+    [1920, 1080],
+    [768, 1024],
+    [375, 667],
+  ] as const;
+  const check = { kind: 'screenshot', start: ['node', 'src/server.js'], path: '/', viewports, expectText: 'Ten or more are cheaper' } as const;
+  const policy = { command: undefined, checks: [{ criterion: 'AC-1', check }] } as const;
+  const good = await proofOf(t, atBase({ 'src/server.js': page }), policy);
+  assert.equal(good.proof.word, 'proved', JSON.stringify(good.proof.gates.at(-1)));
+  assert.match(good.proof.gates.at(-1)?.why ?? '', /1920x1080 proofs\/pictures\/[0-9a-f]{64}\.png, 768x1024 .*, 375x667 /);
+  refused(
+    await proofOf(t, atBase({ 'src/server.js': SERVER }), policy),
+    'G10',
+    /screenshot \/: the page does not show "Ten or more are cheaper" \(.*Nothing here/,
   );
 });

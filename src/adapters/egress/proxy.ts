@@ -148,7 +148,7 @@ const FORWARDER = `
 const net = require('node:net');
 const { spawn } = require('node:child_process');
 const [socket, file, ...args] = process.argv.slice(1);
-const { EGRESS_TOKEN: token, ...env } = process.env;
+const { env: { EGRESS_TOKEN: token, ...env } } = process;
 const server = net.createServer((client) => {
   const proxy = net.connect(socket);
   client.on('error', () => proxy.destroy());

@@ -1,4 +1,4 @@
-// Checks of work in a clean tree, outside any test runner: a command, a file, the links of a document.
+// Checks of work in a clean tree, outside any test runner: a command, a file, the links of a document, a request to a service, a picture of a page.
 
 import { existsSync, lstatSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
@@ -7,14 +7,19 @@ import type { CommandResult } from '../../ports/repo.ts';
 
 const SHOWN = 300;
 
-/** Whether a check holds in a tree, and what was seen. `run` runs a command in the sandbox. */
-export async function carryOut(
-  check: ProofCheck,
-  tree: string,
-  run: (argv: readonly string[]) => Promise<CommandResult>,
-): Promise<{ ok: boolean; seen: string }> {
+interface CheckWorld {
+  /** Runs a command in the sandbox. */
+  readonly run: (argv: readonly string[]) => Promise<CommandResult>;
+  /** Keeps a picture under its digest, and answers that. */
+  readonly keep: (picture: Buffer) => string;
+}
+
+/** Whether a check holds in a tree, and what was seen. */
+export async function carryOut(check: ProofCheck, tree: string, { run, keep }: CheckWorld): Promise<{ ok: boolean; seen: string }> {
   if (check.kind === 'file') return lookAt(check, tree);
   if (check.kind === 'link') return followLinks(tree, check.path);
+  if (check.kind === 'http') return askService(check, run);
+  if (check.kind === 'screenshot') return photograph(check, tree, { run, keep });
   const { code, stdout, stderr, timedOut } = await run(check.argv);
   if (timedOut) return { ok: false, seen: 'it did not end in time' };
   const said = (stdout.trim() === '' ? stderr : stdout).trim().slice(-SHOWN);
@@ -77,4 +82,98 @@ function headingsOf(text: string): Set<string> {
       .replace(/\s/g, '-'),
   );
   return new Set(headings);
+}
+
+/** Runs in the sandbox: starts a service on a free port, waits until somebody listens, and does something with it. */
+const WITH_SERVICE = `
+const net = require('node:net');
+const { spawn, spawnSync } = require('node:child_process');
+const { argv: [, text], env } = process;
+const order = JSON.parse(text);
+const probe = net.createServer().listen(0, '127.0.0.1', () => {
+  const { port } = probe.address();
+  probe.close(async () => {
+    const service = spawn(order.start[0], order.start.slice(1), { stdio: ['ignore', 'ignore', 'pipe'], env: { ...env, PORT: String(port), HOST: '127.0.0.1' } });
+    let said = '';
+    let ended = false;
+    service.stderr.on('data', (data) => { said = (said + data).slice(-2000); });
+    service.on('error', (error) => { said += error.message; ended = true; });
+    service.on('exit', () => { ended = true; });
+    const tell = (answer) => { process.stdout.write(JSON.stringify(answer)); service.kill('SIGKILL'); process.exit(0); };
+    const listens = () => new Promise((done) => {
+      const socket = net.connect(port, '127.0.0.1', () => { socket.destroy(); done(true); });
+      socket.on('error', () => done(false));
+    });
+    for (let n = 0; !(await listens()); n++) {
+      if (ended || n > 200) return tell({ problem: 'the service does not listen on the port that PORT names' + (said ? ': ' + said.trim() : '') });
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    const url = 'http://127.0.0.1:' + port + order.path;
+    if (order.kind === 'http') {
+      try {
+        const answer = await fetch(url, { method: order.method, redirect: 'manual', signal: AbortSignal.timeout(20000) });
+        return tell({ status: answer.status, body: (await answer.text()).slice(0, 1000000) });
+      } catch (error) {
+        return tell({ problem: String(error.cause ?? error) });
+      }
+    }
+    const common = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--hide-scrollbars', '--user-data-dir=/tmp/browser'];
+    const browser = ['/usr/lib/chromium/chromium', 'chromium', 'chromium-browser', 'google-chrome'].find((name) => spawnSync(name, ['--version']).status === 0);
+    if (!browser) return tell({ problem: 'there is no Chromium on this machine: apt install chromium' });
+    const shots = [];
+    for (const [width, height] of order.viewports) {
+      const file = '.shot-' + width + 'x' + height + '.png';
+      const { status, stderr } = spawnSync(browser, [...common, '--screenshot=' + file, '--window-size=' + width + ',' + height, '--virtual-time-budget=5000', url], { timeout: 40000, encoding: 'utf8' });
+      if (status !== 0) return tell({ problem: 'no picture at ' + width + 'x' + height + ': ' + String(stderr).trim().slice(-300) });
+      shots.push(file);
+    }
+    const { stdout } = spawnSync(browser, [...common, '--dump-dom', '--virtual-time-budget=5000', url], { timeout: 40000, encoding: 'utf8' });
+    tell({ shots, text: String(stdout).replace(/<(script|style)[\\s\\S]*?<\\/\\1>/gi, ' ').replace(/<[^>]+>/g, ' ').replace(/\\s+/g, ' ').slice(0, 1000000) });
+  });
+});
+`;
+
+interface ServiceAnswer {
+  readonly problem?: string;
+  readonly status?: number;
+  readonly body?: string;
+  readonly shots?: readonly string[];
+  readonly text?: string;
+}
+
+async function withService(order: Extract<ProofCheck, { kind: 'http' | 'screenshot' }>, run: CheckWorld['run']): Promise<ServiceAnswer> {
+  const { stdout, stderr, timedOut } = await run(['node', '-e', WITH_SERVICE, JSON.stringify(order)]);
+  if (timedOut) return { problem: 'it did not end in time' };
+  try {
+    return JSON.parse(stdout) as ServiceAnswer; // written by the script above
+  } catch {
+    return { problem: `no answer (${(stderr || stdout).trim().slice(-SHOWN)})` };
+  }
+}
+
+async function askService(check: Extract<ProofCheck, { kind: 'http' }>, run: CheckWorld['run']): Promise<{ ok: boolean; seen: string }> {
+  const { problem, status, body = '' } = await withService(check, run);
+  if (problem !== undefined) return { ok: false, seen: problem };
+  if (status !== check.expectStatus) return { ok: false, seen: `status ${status}, expected ${check.expectStatus}` };
+  if (check.expectBody !== undefined && !body.includes(check.expectBody))
+    return { ok: false, seen: `the body does not hold "${check.expectBody}" (${body.trim().slice(0, SHOWN)})` };
+  return { ok: true, seen: `status ${status}` };
+}
+
+const PNG = Buffer.from('89504e470d0a1a0a', 'hex');
+
+/** Pictures are for people: what the gate itself looks at is that the page comes, and the text on it. */
+async function photograph(check: Extract<ProofCheck, { kind: 'screenshot' }>, tree: string, { run, keep }: CheckWorld): Promise<{ ok: boolean; seen: string }> {
+  const { problem, shots = [], text = '' } = await withService(check, run);
+  if (problem !== undefined) return { ok: false, seen: problem };
+  const pictures: string[] = [];
+  for (const name of shots) {
+    const file = join(tree, name);
+    const bytes = existsSync(file) && lstatSync(file).isFile() ? readFileSync(file) : Buffer.alloc(0);
+    if (!bytes.subarray(0, PNG.length).equals(PNG)) return { ok: false, seen: `${name} is no picture` };
+    pictures.push(`${name.replace(/^\.shot-|\.png$/g, '')} ${keep(bytes)}`);
+  }
+  if (check.expectText !== undefined && !text.includes(check.expectText))
+    return { ok: false, seen: `the page does not show "${check.expectText}" (${text.trim().slice(0, SHOWN)})` };
+  return { ok: true, seen: `pictures: ${pictures.join(', ')}` };
 }

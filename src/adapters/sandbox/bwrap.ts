@@ -10,6 +10,8 @@ const SYSTEM_LINKS = ['/bin', '/sbin', '/lib', '/lib32', '/lib64'];
 const READABLE_ETC = [
   'alternatives',
   'ca-certificates',
+  'chromium.d',
+  'fonts',
   'group',
   'host.conf',
   'hosts',

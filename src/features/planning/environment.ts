@@ -2,10 +2,10 @@
 
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
-import type { Story, StoryFacts } from '../../domain/story.ts';
+import { programOf, type Story, type StoryFacts } from '../../domain/story.ts';
 
 export function factsOf({ repo, target, criteria }: Story, path: string): Omit<StoryFacts, 'unknownStories'> {
-  const programs = criteria.flatMap(({ checks }) => checks.flatMap((check) => (check.kind === 'command' ? [check.argv[0] ?? ''] : [])));
+  const programs = criteria.flatMap(({ checks }) => checks.flatMap((check) => programOf(check) ?? []));
   return { repo: problemOf(repo, target), missingPrograms: [...new Set(programs)].filter((name) => !isProgram(name, path)) };
 }
 

@@ -181,19 +181,21 @@ const messageIn = (cases: readonly TestCase[]) => {
 async function outside({ mirror, policy: { checks = [] }, submission: { base, green: head }, check, signal }: GateWorld): Promise<Seen> {
   const [before, after] = [await mirror.tree(base), await mirror.tree(head)];
   const tells = new Set<string>();
+  const pictures: string[] = [];
   for (const one of checks) {
     signal.throwIfAborted();
     const now = await check(after, one.check);
     if (!now.ok) return fail(`${one.criterion}: ${describeCheck(one.check)}: ${now.seen}`);
+    if (one.check.kind === 'screenshot') pictures.push(now.seen);
     if (!(await check(before, one.check)).ok) tells.add(one.criterion);
   }
   const silent = [...new Set(checks.map(({ criterion }) => criterion))].filter((criterion) => !tells.has(criterion));
   if (silent.length > 0) return fail(`every check of ${some(silent)} passes without the work too: it says nothing of it`);
-  return pass(`${checks.length} checks pass, and not without the work`);
+  return pass([`${checks.length} checks pass, and not without the work`, ...pictures].join('; '));
 }
 
 function describeCheck(check: ProofCheck): string {
-  return check.kind === 'command' ? check.argv.join(' ') : `${check.kind} ${check.path}`;
+  return check.kind === 'command' ? check.argv.join(' ') : `${check.kind === 'http' ? check.method : check.kind} ${check.path}`;
 }
 
 async function repeat(world: GateWorld): Promise<Seen> {
