@@ -40,7 +40,7 @@ interface Split {
 }
 
 /** @throws Fault `plan.refused` where somebody has no right to split */
-export function* allowSplit(tx: Tx, { workspaceId, name, by, policies }: Omit<Split, 'tasks'>): OpSteps<string> {
+function* allowSplit(tx: Tx, { workspaceId, name, by, policies }: Omit<Split, 'tasks'>): OpSteps<string> {
   const { actor, who } = yield* plannerOf(tx, workspaceId, by);
   if (who !== 'human' && !(isRole(who) && policies[who].may['task.split'] !== undefined))
     throw fault('plan.refused', {

@@ -18,7 +18,7 @@ interface Notes {
 const NOTES_CHARS = 20_000;
 
 /** The agent that does tasks: the first with the role of a worker. */
-export function workerAgent(config: Config): string {
+function workerAgent(config: Config): string {
   return agentIds(config).find((id) => roleOfAgent(config, id) === 'worker-impl') ?? defaultAgentId(config);
 }
 
@@ -65,7 +65,7 @@ function otherModel(config: Config, agentId: string): string | undefined {
 }
 
 /** What a worker is told. `folder` is where its tree may lie. */
-export function workText({ task, spec, refusals }: WorkOrder, folder: string, notes: Notes | null): string {
+function workText({ task, spec, refusals }: WorkOrder, folder: string, notes: Notes | null): string {
   const parts = [`Task ${task.name} of ${task.project}: ${task.title}`, ...(task.original === task.title ? [] : [task.original])];
   if (spec) {
     const { repo, criteria, policy } = spec;

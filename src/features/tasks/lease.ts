@@ -59,7 +59,7 @@ function leftOf({ usd, tokens }: Money, spent: Spent | undefined): Money {
 const least = (a: number | undefined, b: number | undefined) => (a === undefined ? b : b === undefined ? a : Math.min(a, b));
 
 /** What a worker may spend: what the task and its plan have left. */
-export function* budgetLeft(tx: Tx, task: TaskTable): OpSteps<Money | null> {
+function* budgetLeft(tx: Tx, task: TaskTable): OpSteps<Money | null> {
   const own = task.budget === null ? undefined : (JSON.parse(task.budget) as Money); // written by splitStory
   const story = task.story_id === null ? undefined : yield* tx.one(itemById, { id: task.story_id });
   const plan = story && (yield* tx.one(itemById, { id: story.plan_id }));
