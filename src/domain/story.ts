@@ -127,6 +127,11 @@ export function criterionText(criterion: Criterion): string {
   return `${asEars(criterion)}${criterion.observable === '' ? '' : ` Seen in: ${criterion.observable}.`}`;
 }
 
+/** Whether what a task has to prove is the criterion as it stands now. */
+export function isCoveredBy(criterion: Criterion, proves: readonly { readonly id: string; readonly text: string }[]): boolean {
+  return proves.some(({ id, text: said }) => id === criterion.id && said === criterionText(criterion));
+}
+
 export interface Finding {
   /** The criterion or the section it is about. */
   readonly at: string;

@@ -35,6 +35,10 @@ const parkedTasks = statement<{ workspaceId: string }>()((db, p) =>
     .limit(500),
 );
 
+const itemNamed = statement<{ workspaceId: string; name: string }>()((db, p) =>
+  db.selectFrom('plan_item').select(['kind', 'name', 'state', 'updated_at']).where('workspace_id', '=', p.workspaceId).where('name', '=', p.name),
+);
+
 export interface Decision {
   readonly id: string;
   readonly what: string;
@@ -74,6 +78,14 @@ export const openDecisions = readOp('inbox.decisions', function* (tx, of: { work
     });
   }
   for (const { id, sender, subject, arrived_at, folded, ack_by } of yield* tx.all(openRequests, { ...of, box: OWNER_BOX })) {
+    const [, name] = sender === 'gateway' ? (/^(?:Review|Accept): (\S+)/.exec(subject) ?? []) : [];
+    const item = name === undefined ? undefined : yield* tx.one(itemNamed, { ...of, name });
+    if (item) {
+      const answer = `clawdbot ${item.kind} show ${item.name}; ${item.kind} approve ${item.name}, or ${item.kind} reject ${item.name} "why"`;
+      if (item.state === 'in_review' || item.state === 'accepting')
+        found.set(`item ${item.name}`, { id: item.name, what: subject, from: 'plans', since: item.updated_at, count: 1, dueAt: null, answer });
+      continue; // decided already
+    }
     const key = `${sender} ${subject.toLowerCase().replace(/\d+/g, '#')}`;
     add(key, {
       id,

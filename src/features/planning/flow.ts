@@ -1,7 +1,7 @@
 // What follows from the state of a task for what stands above it: work has begun, a story is done, a plan is complete. No model is asked.
 
 import { isItemClosed } from '../../domain/plan.ts';
-import { waitedStories } from '../../domain/story.ts';
+import { isCoveredBy, waitedStories } from '../../domain/story.ts';
 import type { OpSteps, Tx } from '../../ports/store.ts';
 import type { PlanItemTable } from '../../ports/tables-plan.ts';
 import type { TaskTable } from '../../ports/tables-team.ts';
@@ -28,9 +28,9 @@ export function* afterDone(tx: Tx, task: TaskTable, actor: string): OpSteps<void
   if (!story || isItemClosed(story.state)) return;
   if (yield* tx.one(openInStory, { id: story.id })) return;
   const tasks = yield* tx.all(tasksOfStory, { id: story.id });
-  const proven = new Set(tasks.filter(({ state }) => state === 'done').flatMap((one) => specOf(one)?.criteria.map(({ id }) => id) ?? []));
+  const proven = tasks.filter(({ state }) => state === 'done').flatMap((one) => specOf(one)?.criteria ?? []);
   const { criteria } = storyOf(story);
-  const open = criteria.filter(({ id, checks }) => !proven.has(id) && checks.some(({ kind }) => kind !== 'human')).map(({ id }) => id);
+  const open = criteria.filter((one) => !isCoveredBy(one, proven) && one.checks.some(({ kind }) => kind !== 'human')).map(({ id }) => id);
   if (open.length > 0) {
     yield* wake(tx, task, {
       box: 'coordinator',

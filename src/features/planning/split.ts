@@ -5,14 +5,14 @@ import { isItemApproved } from '../../domain/plan.ts';
 import { RISKS } from '../../domain/proof.ts';
 import { isRole, type RolePolicies } from '../../domain/role.ts';
 import type { Money } from '../../domain/run.ts';
-import { criterionText, type Story } from '../../domain/story.ts';
+import { criterionText, isCoveredBy, type Story } from '../../domain/story.ts';
 import { isClosed } from '../../domain/task.ts';
 import { type OpSteps, type Tx, txOp } from '../../ports/store.ts';
 import type { PlanItemTable } from '../../ports/tables-plan.ts';
 import type { TaskTable } from '../../ports/tables-team.ts';
 import { openDependencies, readyWhenFree, waitFor } from '../tasks/dependencies.ts';
 import { byName, findTask, insertTask, newTask, type TaskView, tellTask, updateTask, viewTask } from '../tasks/rows.ts';
-import type { Asker } from '../validation/rows.ts';
+import { type Asker, specOf } from '../validation/rows.ts';
 import { specFrom, TaskSpecInput } from '../validation/spec.ts';
 import { findItem, itemById, storyOf, tasksOfStory } from './rows.ts';
 import { plannerOf } from './who.ts';
@@ -64,11 +64,14 @@ export const splitStory = txOp(
     if (!plan || !isItemApproved(plan.state)) throw refuse(`its plan ${plan?.name ?? ''} is ${plan?.state ?? 'gone'}: it must be approved first`);
     const body = storyOf(story);
     const before = yield* tx.all(tasksOfStory, { id: story.id });
-    const covered = new Set([...tasks.flatMap(({ criteria }) => criteria), ...before.filter(({ state }) => state === 'done').flatMap(criteriaOf)]);
+    const asked = new Set(tasks.flatMap(({ criteria }) => criteria));
     const known = new Set(body.criteria.map(({ id }) => id));
-    const unknown = [...covered].filter((id) => !known.has(id));
+    const unknown = [...asked].filter((id) => !known.has(id));
     if (unknown.length > 0) throw refuse(`it has no criterion ${unknown.join(', ')}; it has ${[...known].join(', ')}`);
-    const open = body.criteria.filter(({ id, checks }) => !covered.has(id) && checks.some(({ kind }) => kind !== 'human')).map(({ id }) => id);
+    const proven = before.filter(({ state }) => state === 'done').flatMap((task) => specOf(task)?.criteria ?? []);
+    const open = body.criteria
+      .filter((one) => !asked.has(one.id) && !isCoveredBy(one, proven) && one.checks.some(({ kind }) => kind !== 'human'))
+      .map(({ id }) => id);
     if (open.length > 0) throw refuse(`no task covers ${open.join(', ')}`);
     const project = plan.name.toLowerCase();
     const made: TaskTable[] = [];
@@ -89,8 +92,6 @@ export const splitStory = txOp(
   },
   { worker: true },
 );
-
-const criteriaOf = ({ spec }: TaskTable): string[] => (spec === null ? [] : (JSON.parse(spec) as { criteria: { id: string }[] }).criteria.map(({ id }) => id)); // written here or by specTask
 
 interface Putting {
   readonly story: PlanItemTable;

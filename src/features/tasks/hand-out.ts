@@ -15,6 +15,8 @@ interface Notes {
   readonly text: string;
 }
 
+/** What was found to be made to pass, not made to work. */
+const TAMPERED = /by (G3|G9):/;
 const NOTES_CHARS = 20_000;
 
 /** The agent that does tasks: the first with the role of a worker. */
@@ -85,6 +87,8 @@ function workText({ task, spec, refusals }: WorkOrder, folder: string, notes: No
     parts.push(
       `This is attempt ${task.attempts + 1}. Earlier work was sent back:\n${refusals.map(({ commit, reason }) => `- ${commit.slice(0, 12)}: ${reason}`).join('\n')}`,
     );
+  if (refusals.some(({ reason }) => TAMPERED.test(reason)))
+    parts.push('Tests or runner detection were tampered with: begin again from the branch, not from that work (git reset --hard in your tree).');
   if (notes) parts.push(`Notes of the task (${notes.path}):\n\n${notes.text.slice(-NOTES_CHARS)}`);
   return parts.join('\n\n');
 }

@@ -113,6 +113,8 @@ export const moveTask = txOp(
     const row = yield* findTask(tx, of);
     const may = decideTaskMove(policies, who, row.state, to);
     if (!may.ok) throw fault('task.refused', { name: row.name, to, rule: may.rule });
+    if (AT_WORK.has(to) && row.story_id !== null && row.spec === null)
+      throw fault('task.refused', { name: row.name, to, rule: 'its story was changed: it must be approved and split again first' });
     if (to === 'blocked' && !blocked) throw fault('task.refused', { name: row.name, to, rule: 'blocked names an owner, an action and when to look again' });
     const waits = AT_WORK.has(to) ? yield* openDependencies(tx, row) : [];
     if (waits.length > 0) throw fault('task.refused', { name: row.name, to, rule: `it waits for ${waits.map(({ name }) => name).join(', ')}` });

@@ -56,6 +56,8 @@ export const specTask = txOp('validation.spec', function* (tx, { spec, by, polic
   const may = decideTaskMove(policies, rightsOf(yield* authorOf(tx, named.workspaceId, by)), 'ready', 'draft');
   if (!may.ok) throw fault('task.refused', { name: task.name, to: 'another specification', rule: may.rule });
   if (isClosed(task.state)) throw fault('task.refused', { name: task.name, to: 'another specification', rule: `a task that is ${task.state} stays so` });
+  if (task.story_id !== null)
+    throw fault('task.refused', { name: task.name, to: 'another specification', rule: 'its specification comes from its story: change that' });
   yield* supersede(tx, task);
   const draft = yield* updateTask(tx, task, { spec: JSON.stringify(spec), request_id: null, state: 'draft' }, by.actor, 'specified');
   return viewTask(yield* readyWhenFree(tx, draft, by.actor));

@@ -7,6 +7,7 @@ import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import type { MessageTable, TaskTable } from '../../ports/tables-team.ts';
 import { runById } from '../runs/rows.ts';
+import { openDependencies } from '../tasks/dependencies.ts';
 
 interface Named {
   readonly workspaceId: string;
@@ -55,19 +56,24 @@ const TASK_WAITS: Readonly<Partial<Record<TaskState, string>>> = {
   ready: 'a worker',
   leased: 'the start of its next attempt',
   submitted: 'its proof',
+  proving: 'its proof',
+  in_validation: 'the verdicts of the coordinator and the validator: clawdbot proof show <name>',
+  merging: 'its merge',
   parked: 'somebody to look at it: clawdbot task move <name> ready',
 };
 
 function* whyTask(tx: Tx, task: TaskTable, whyRun: WhyRun): OpSteps<Why> {
   const run = task.run_id === null ? undefined : yield* tx.one(runById, { id: task.run_id });
   const blocked = task.blocked === null || task.state !== 'blocked' ? null : (JSON.parse(task.blocked) as Blocked); // written by tasks/ops
+  const open = task.state === 'draft' ? (yield* openDependencies(tx, task)).map(({ name, state }) => `${name} (${state})`) : [];
+  const waits = open.length > 0 ? open.join(', ') : null;
   return {
     kind: 'task',
     id: task.id,
     name: `${task.name} (${task.project})`,
     state: task.state,
     owner: blocked?.owner ?? TASK_OWNER[task.state] ?? (isClosed(task.state) ? 'nobody' : 'the gateway'),
-    waitingFor: blocked?.action ?? (run && task.state === 'working' ? `run ${run.client_key}` : (TASK_WAITS[task.state] ?? null)),
+    waitingFor: waits ?? blocked?.action ?? (run && task.state === 'working' ? `run ${run.client_key}` : (TASK_WAITS[task.state] ?? null)),
     since: task.updated_at,
     lastProgress: { what: `${task.attempts} of ${TASK_ATTEMPTS} attempts have failed`, at: task.updated_at },
     next: blocked ? { action: 'it is looked at again', at: blocked.recheckAt } : null,

@@ -8,6 +8,7 @@ import type { Proof } from '../../../src/domain/proof.ts';
 import { DEFAULT_POLICIES, type Role } from '../../../src/domain/role.ts';
 import { isClosed } from '../../../src/domain/task.ts';
 import { NO_USAGE } from '../../../src/domain/transcript.ts';
+import { openDecisions } from '../../../src/features/inbox/decisions.ts';
 import { listMessages } from '../../../src/features/inbox/ops.ts';
 import { abandonItem, commentItem, createItem, editItem } from '../../../src/features/planning/items.ts';
 import { approveItem, rejectItem, submitItem } from '../../../src/features/planning/review.ts';
@@ -21,7 +22,8 @@ import { workerRequest } from '../../../src/features/tasks/hand-out.ts';
 import { budgetTask, leaseTask, workOrder } from '../../../src/features/tasks/lease.ts';
 import { getTask, moveTask } from '../../../src/features/tasks/ops.ts';
 import { settleMerge } from '../../../src/features/validation/merging.ts';
-import { beginProof, settleProof, submitTask } from '../../../src/features/validation/proving.ts';
+import { beginProof, settleProof, specTask, submitTask } from '../../../src/features/validation/proving.ts';
+import { specFrom, TaskSpecInput } from '../../../src/features/validation/spec.ts';
 import { giveVerdict } from '../../../src/features/validation/verdicts.ts';
 import { isFault } from '../../../src/kit/fault.ts';
 import type { OpenStore } from './suite.ts';
@@ -261,6 +263,7 @@ export function storePlanningConformance(name: string, open: OpenStore): void {
       assert.deepEqual([await stateOf('US-1'), await taskState('US-1-a'), await taskState('US-1-b')], ['draft', 'draft', 'draft']);
       assert.ok(task.runId);
       await assert.rejects(lease('US-1-a'), /it is draft/);
+      await assert.rejects(store.call(moveTask, { ...of(), name: 'US-1-a', to: 'ready', who: 'human', actor: 'owner' }), /must be approved and split again/);
       const { voids } = await store.call(abandonItem, { ...of(), name: 'PLAN-1', reason: 'no more', preview: false });
       assert.deepEqual(
         voids.map(({ task: one }) => one),
@@ -271,6 +274,40 @@ export function storePlanningConformance(name: string, open: OpenStore): void {
         ['abandoned', 'abandoned', 'rejected', 'cancelled'],
       );
       assert.equal((await tree()).length, 1);
+    });
+
+    it('count a criterion as proven only as it stands now, and let no task be given another specification than its story', async (t) => {
+      const { store, of, approved, split, part, lease, finish, submit, approve, stateOf } = await opened(t);
+      await approved();
+      await split('US-1', [part('US-1-a', { criteria: ['AC-1'] }), part('US-1-b', { criteria: ['AC-2'] })]);
+      await lease('US-1-a');
+      await finish('US-1-a');
+      const weaker = specFrom(TaskSpecInput.parse({ repo: '/r', command: { runner: 'node', argv: ['true'] }, criteria: [{ id: 'AC-2', text: 'whatever' }] }));
+      await assert.rejects(store.call(specTask, { ...of(agent('coordinator')), name: 'US-1-b', spec: weaker }), /comes from its story/);
+      const { item } = await store.call(editItem, {
+        ...of(),
+        name: 'US-1',
+        body: { criteria: [{ ...criterion('AC-1'), then: 'it gets more' }, criterion('AC-2')] },
+        preview: false,
+      });
+      await submit(item);
+      await approve('US-1');
+      await assert.rejects(split('US-1', [part('US-1-b', { criteria: ['AC-2'] })]), /no task covers AC-1/);
+      await split('US-1', [part('US-1-b', { criteria: ['AC-2'] }), part('US-1-c', { criteria: ['AC-1'] })]);
+      for (const task of ['US-1-b', 'US-1-c']) {
+        await lease(task);
+        await finish(task);
+      }
+      assert.equal(await stateOf('US-1'), 'done');
+    });
+
+    it('wait for the owner in one list until they are decided', async (t) => {
+      const { store, make, submit, approve } = await opened(t);
+      await submit(await make('plan', 'Answers', { body: { aim: 'answers', budget: { usd: 500 } } }));
+      const waiting = async () => (await store.call(openDecisions, { workspaceId: W })).map(({ what, answer }) => `${what}: ${answer}`);
+      assert.deepEqual(await waiting(), ['Review: PLAN-1 Answers: clawdbot plan show PLAN-1; plan approve PLAN-1, or plan reject PLAN-1 "why"']);
+      await approve('PLAN-1');
+      assert.deepEqual(await waiting(), []);
     });
 
     it('start no worker when the budget of a task or plan is used up, and go on when it is raised', async (t) => {
