@@ -10,6 +10,16 @@ import { childNames, orderOf } from '../spawns/methods.ts';
 import type { SpawnRequest } from '../spawns/ops.ts';
 import type { WorkOrder } from './lease.ts';
 
+/** What the specification does not say. */
+interface Told {
+  /** The latest progress note. */
+  readonly notes: Notes | null;
+  /** Why it is given out again. */
+  readonly again?: string;
+  /** What the first one to do it was told: the order of a task without a specification. */
+  readonly first?: string | null;
+}
+
 interface Notes {
   readonly path: string;
   readonly text: string;
@@ -28,14 +38,14 @@ function workerAgent(config: Config): string {
 export function workerRequest(
   order: WorkOrder,
   config: Config,
-  { workspaceId, actor, notes }: { readonly workspaceId: string; readonly actor: string; readonly notes: Notes | null },
+  { workspaceId, actor, ...told }: Told & { readonly workspaceId: string; readonly actor: string },
 ): Omit<SpawnRequest, 'requestKey'> {
   const agentId = workerAgent(config);
   const { task, budget } = order;
   const isRetry = task.attempts >= TASK_ATTEMPTS - 1;
   const model = isRetry ? otherModel(config, agentId) : undefined;
   const input = {
-    task: workText(order, join(workspaceOf(config, agentId), 'work'), notes),
+    task: workText(order, join(workspaceOf(config, agentId), 'work'), told),
     role: 'worker-impl',
     ...(isRetry && { taskType: 'retry' }),
     ...(model !== undefined && { model }),
@@ -67,8 +77,9 @@ function otherModel(config: Config, agentId: string): string | undefined {
 }
 
 /** What a worker is told. `folder` is where its tree may lie. */
-function workText({ task, spec, refusals }: WorkOrder, folder: string, notes: Notes | null): string {
-  const parts = [`Task ${task.name} of ${task.project}: ${task.title}`, ...(task.original === task.title ? [] : [task.original])];
+function workText({ task, spec, refusals }: WorkOrder, folder: string, { notes, again, first }: Told): string {
+  const own = [`Task ${task.name} of ${task.project}: ${task.title}`, ...(task.original === task.title ? [] : [task.original])];
+  const parts = spec === null && first != null ? [first] : own;
   if (spec) {
     const { repo, criteria, policy } = spec;
     const tree = `${folder}/${task.project}-${task.name}`;
@@ -89,6 +100,7 @@ function workText({ task, spec, refusals }: WorkOrder, folder: string, notes: No
     );
   if (refusals.some(({ reason }) => TAMPERED.test(reason)))
     parts.push('Tests or runner detection were tampered with: begin again from the branch, not from that work (git reset --hard in your tree).');
+  if (again !== undefined) parts.push(again);
   if (notes) parts.push(`Notes of the task (${notes.path}):\n\n${notes.text.slice(-NOTES_CHARS)}`);
   return parts.join('\n\n');
 }

@@ -20,13 +20,12 @@ export function startTender({ workspaceId, store, config, clock, log, isMine, is
     const now = config();
     const notes = await store.call(progressOf, { workspaceId, task: task.name });
     const work = await store.call(workOrder, { workspaceId, name: task.id });
-    const request = workerRequest(work, now, { workspaceId, actor: 'scheduler', notes });
     const again = `This is attempt ${attempt}: the worker before you is gone, or ended without submitting. Look at what it left before you go on.`;
-    const text = work.spec || order === null ? request.order.task : order;
+    const request = workerRequest(work, now, { workspaceId, actor: 'scheduler', notes, again, first: order });
     const name = uuidOf(`${workspaceId} ${task.id} attempt ${attempt} ${task.updatedAt}`);
     const childSessionKey = `agent:${request.agentId}:subagent:${name}`;
     const requestKey = `task:${task.id}:${attempt}:${task.updatedAt}`;
-    const asked = { ...request, requestKey, order: { ...request.order, task: `${text}\n\n${again}` }, childSessionKey, childRunKey: uuidOf(`${name} run`) };
+    const asked = { ...request, requestKey, childSessionKey, childRunKey: uuidOf(`${name} run`) };
     const rule = await store.call(restartTask, { workspaceId, taskId: task.id, attempt, request: asked });
     log.info({ task: task.name, attempt, ...(rule !== null && { denied: rule }) }, 'another attempt of a task whose worker is gone');
   };
