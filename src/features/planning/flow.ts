@@ -78,8 +78,7 @@ export function* closeAbove(tx: Tx, done: PlanItemTable, actor: string): OpSteps
   }
   const next = yield* updateItem(tx, above, { state: 'completed' }, actor, 'all its epics are done');
   const content = { plan: above.name, title: above.title, look: `clawdbot plan show ${above.name}` };
-  for (const box of ['owner', 'person-manager'])
-    yield* wake(tx, next, { box, type: 'notification', subject: `Completed: ${above.name} ${above.title}`, content, key: `completed:${above.id}` });
+  yield* wake(tx, next, { box: 'owner', type: 'notification', subject: `Completed: ${above.name} ${above.title}`, content, key: `completed:${above.id}` });
 }
 
 /** Tasks of the stories that waited for one that is done. */

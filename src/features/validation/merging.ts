@@ -42,6 +42,7 @@ export const settleMerge = txOp(
 
 function* finish(tx: Tx, task: TaskTable, request: ValidationRequestTable, why: string): OpSteps<void> {
   yield* afterDone(tx, yield* updateTask(tx, task, { state: 'done' }, ACTOR, why), ACTOR);
+  if (task.story_id !== null) return; // its story tells those above when it is through: nobody is woken for a step
   const content = { task: task.name, project: task.project, commit: request.head, page: `clawdbot proof show ${task.name}` };
   const notice = { type: 'notification', subject: `Done: ${task.name}`, content, box: 'coordinator', actor: ACTOR, key: `done:${request.id}` } as const;
   yield* takeMessage(tx, task.workspace_id, noticeOf(notice));

@@ -26,6 +26,7 @@ import { beginProof, settleProof, specTask, submitTask } from '../../../src/feat
 import { specFrom, TaskSpecInput } from '../../../src/features/validation/spec.ts';
 import { giveVerdict } from '../../../src/features/validation/verdicts.ts';
 import { isFault } from '../../../src/kit/fault.ts';
+import { tries } from '../../support/property.ts';
 import type { OpenStore } from './suite.ts';
 
 const W = 'w';
@@ -438,7 +439,7 @@ export function storePlanningConformance(name: string, open: OpenStore): void {
             await check();
           }
         }),
-        { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 15), seed: process.env['PROPERTY_RUNS'] === undefined ? 20_261_126 : undefined },
+        tries(15),
       );
     });
   });

@@ -18,6 +18,7 @@ import { specFrom, TaskSpecInput } from '../../../src/features/validation/spec.t
 import { giveVerdict } from '../../../src/features/validation/verdicts.ts';
 import { waiveGate } from '../../../src/features/validation/waivers.ts';
 import { isFault } from '../../../src/kit/fault.ts';
+import { tries } from '../../support/property.ts';
 import type { OpenStore } from './suite.ts';
 
 const W = 'w';
@@ -261,7 +262,7 @@ export function storeTrustConformance(name: string, open: OpenStore): void {
           assert.deepEqual([...new Set(passes.map(({ layer: which }) => which))].sort(), [0, 2, 3]);
           assert.ok(passes.every(({ author }) => author.actor !== 'worker'));
         }),
-        { numRuns: 40 },
+        tries(40),
       );
       assert.ok(done > 0, 'some get there');
     });
