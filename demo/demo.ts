@@ -59,12 +59,14 @@ await client
 
 step('What becomes of it');
 let shown = '';
+let cursor = 0;
 for (;;) {
   const { plans } = await call<{ plans: PlanNode[] }>('plans.tree');
-  show(treeText(plans));
+  await tell();
+  draw(treeText(plans));
   if (isBuilding && killedAt === 0) await killWorkers();
   if (plans.length > 0 && plans.every(({ state }) => state === 'completed')) break;
-  if (systemClock.elapsed() - began > MOST_MS) fail(`after ${seconds()} the plan is not through:\n${shown}`);
+  if (systemClock.elapsed() - began > MOST_MS) fail(`after ${seconds()} the plan is not through:\n${treeText(plans)}`);
   await systemClock.sleep(100);
 }
 const { plans } = await call<{ plans: PlanNode[] }>('plans.tree');
@@ -124,19 +126,40 @@ async function killWorkers(): Promise<void> {
   killedAt = systemClock.elapsed();
   const { workers } = await call<{ workers: { pid: number }[] }>('health');
   for (const { pid } of workers) process.kill(pid, 'SIGKILL');
+  erase();
   say(`  ** kill -9 ${workers.map(({ pid }) => pid).join(', ')}: every worker is dead, in the middle of its runs`);
-  shown = '';
 }
 
-/** In a terminal the tree is drawn over the one before; elsewhere each line that changed is said once. */
-function show(tree: string): void {
-  if (tree === shown) return;
-  if (process.stdout.isTTY) {
-    const lines = shown.split('\n').length - 1;
-    process.stdout.write(`${lines > 0 ? `\u001b[${lines}A\u001b[J` : ''}${tree}`);
-  } else {
-    const before = new Set(shown.split('\n'));
-    for (const line of tree.split('\n')) if (line !== '' && !before.has(line)) say(`${seconds().padStart(7)}  ${line}`);
+interface Change {
+  readonly body: { readonly kind: string; readonly name?: string; readonly from?: string | null; readonly state?: string; readonly note?: string };
+}
+
+/** Every change of plans and tasks since the last look, in the order of the log. */
+async function tell(): Promise<void> {
+  for (let more = true; more; ) {
+    const page = await call<{ cursor: number; events: Change[]; more: boolean }>('events.since', { cursor });
+    ({ cursor, more } = page);
+    for (const { body } of page.events) {
+      const { kind, name, from, state, note } = body;
+      if ((kind !== 'plan' && kind !== 'task') || from === state) continue;
+      erase();
+      say(
+        `${seconds().padStart(7)}  ${name} ${from == null ? '' : `${from} → `}${state}${note === undefined || note === '' ? '' : `: ${note.split('\n')[0]?.slice(0, 100)}`}`,
+      );
+    }
   }
+}
+
+/** In a terminal the tree stands below what has happened, as it is now. */
+function draw(tree: string): void {
+  if (tree === shown || !process.stdout.isTTY) return;
+  erase();
+  process.stdout.write(tree);
   shown = tree;
+}
+
+function erase(): void {
+  const lines = shown.split('\n').length - 1;
+  if (lines > 0) process.stdout.write(`\u001b[${lines}A\u001b[J`);
+  shown = '';
 }
