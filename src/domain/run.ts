@@ -88,6 +88,11 @@ export interface Replies {
 /** What a run of kind `proof` does: layer 0, the checks that the worker never saw, the merge, layer 0 once more to compare. */
 export type ProofStep = 'prove' | 'held-out' | 'merge' | 'replay';
 
+export interface Work {
+  readonly taskId: string;
+  readonly planId: string | null;
+}
+
 export interface RunInput {
   readonly message: string;
   readonly attachments?: readonly Attachment[];
@@ -100,6 +105,8 @@ export interface RunInput {
   readonly collect?: { readonly cap: number };
   /** Most that this run and everything below it may spend. */
   readonly budget?: Money;
+  /** The task that it works on: what it spends counts there, and for the plan above it. */
+  readonly work?: Work;
   /** The commands that it runs, and nothing else. */
   readonly commands?: CommandList;
   /** Its session leaves the lists when it ends. */

@@ -2,7 +2,7 @@
 
 import type { CommandList } from './command.ts';
 import { type Role, type Spawner, type SpawnRights, spawnRight } from './role.ts';
-import type { ChildPolicy, Money, Report } from './run.ts';
+import type { ChildPolicy, Money, Report, Work } from './run.ts';
 
 /** What a request itself can be. Whether its child has started or ended is told by the child's run. */
 export type SpawnState = 'awaiting_grant' | 'denied' | 'queued' | 'expired' | 'cancelled';
@@ -23,6 +23,7 @@ export interface SpawnOrder {
   readonly report?: Report;
   readonly extraSystemPrompt?: string;
   readonly commands?: CommandList;
+  readonly work?: Work;
 }
 
 export interface SpawnFact {

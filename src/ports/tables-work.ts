@@ -117,11 +117,21 @@ export interface ReservationTable {
   role: string;
   job_id: string;
   root_id: string;
+  /** The task and the plan that it is for, or empty. */
+  task_id: string;
+  plan_id: string;
   provider: string;
   model: string;
   micros: number;
   tokens: number;
   at: number;
+}
+
+/** What all work on a task or under a plan has spent: `task:<id>`, `plan:<id>`. */
+export interface WorkSpendTable {
+  scope: string;
+  micros: number;
+  tokens: number;
 }
 
 /** What is particular about a budget on a day: more money, a warning, the open question for more. */

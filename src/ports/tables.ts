@@ -5,7 +5,17 @@ import type { AttemptEnd, ChildPolicy, RunKind, RunState } from '../domain/run.t
 import type { DependencyTable, IncidentTable, PlanCommentTable, PlanItemTable } from './tables-plan.ts';
 import type { FileVersionTable, HeartbeatTable, MessageTable, SpawnAliasTable, TaskTable } from './tables-team.ts';
 import type { EvidenceTable, ValidationRequestTable, VerdictTable } from './tables-trust.ts';
-import type { BudgetNoteTable, CronJobTable, CronSlotTable, LedgerTable, ReservationTable, SpawnTable, SpendTable, WaitOnTable } from './tables-work.ts';
+import type {
+  BudgetNoteTable,
+  CronJobTable,
+  CronSlotTable,
+  LedgerTable,
+  ReservationTable,
+  SpawnTable,
+  SpendTable,
+  WaitOnTable,
+  WorkSpendTable,
+} from './tables-work.ts';
 
 export interface SessionTable {
   /** The session id that clients know. A reset archives the row and begins one with a new id under the same key. */
@@ -312,4 +322,5 @@ export interface Tables {
   plan_comment: PlanCommentTable;
   dependency: DependencyTable;
   incident: IncidentTable;
+  work_spend: WorkSpendTable;
 }

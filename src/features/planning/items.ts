@@ -43,7 +43,7 @@ import {
   type Wake,
   wake,
 } from './rows.ts';
-import { plannerOf } from './who.ts';
+import { plannerOf, wordsOf } from './who.ts';
 
 export interface Named {
   readonly workspaceId: string;
@@ -102,8 +102,9 @@ export const createItem = txOp(
     const under = above === null ? undefined : yield* findItem(tx, { workspaceId, name: parent ?? '' });
     if (under && under.kind !== above) throw fault('plan.parent', { kind, parent: above, name: under.name });
     const id = tx.newId('plan');
-    const whole = bodyOf(kind, {}, body);
     const planner = yield* plannerOf(tx, workspaceId, by);
+    const order = kind === 'plan' && planner.isOwners && by.runId !== null ? { order: (yield* wordsOf(tx, by.runId)).slice(0, 20_000) } : {};
+    const whole = bodyOf(kind, {}, { ...body, ...order });
     const row: PlanItemTable = {
       id,
       workspace_id: workspaceId,
@@ -194,6 +195,8 @@ export const editItem = txOp(
     const refuse = (rule: string) => fault('plan.refused', { name: row.name, action: 'edit', rule });
     if (row.kind === 'plan' && planner.who !== 'human' && isItemApproved(row.state))
       throw refuse('an approved plan is changed by the owner; say what you would change with a comment');
+    if (row.kind === 'plan' && planner.who !== 'human' && body['order'] !== undefined && body['order'] !== planOf(row).order)
+      throw refuse('nobody but the owner changes his words');
     const whole = bodyOf(row.kind, JSON.parse(row.body), body);
     const changed = { title: title ?? row.title, body: JSON.stringify(whole) };
     const isSame = changed.title === row.title && changed.body === row.body;

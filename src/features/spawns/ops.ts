@@ -181,7 +181,7 @@ function spawnerOf(parent: RunTable | undefined, role: Role | null): Spawner {
 
 /** The child's session and run. */
 function* begin(tx: Tx, spawn: SpawnTable, parent: RunTable | undefined): OpSteps<void> {
-  const { runKey, task, model, thinking, timeoutMs, priority, budget, childPolicy, report, extraSystemPrompt, commands } = JSON.parse(
+  const { runKey, task, model, thinking, timeoutMs, priority, budget, childPolicy, report, extraSystemPrompt, commands, work } = JSON.parse(
     spawn.request,
   ) as SpawnOrder & {
     runKey: string;
@@ -207,6 +207,7 @@ function* begin(tx: Tx, spawn: SpawnTable, parent: RunTable | undefined): OpStep
       ...(extraSystemPrompt !== undefined && { extraSystemPrompt }),
       ...(budget && { budget }),
       ...(commands && { commands }),
+      ...(work && { work }),
       ...(report && childPolicy !== 'detach' && { report }),
       ...(spawn.cleanup === 'delete' && { archive: true }),
     },

@@ -41,7 +41,7 @@ export function workerRequest(
   { workspaceId, actor, ...told }: Told & { readonly workspaceId: string; readonly actor: string },
 ): Omit<SpawnRequest, 'requestKey'> {
   const agentId = workerAgent(config);
-  const { task, budget } = order;
+  const { task, work } = order;
   const isRetry = task.attempts >= TASK_ATTEMPTS - 1;
   const model = isRetry ? otherModel(config, agentId) : undefined;
   const input = {
@@ -49,7 +49,6 @@ export function workerRequest(
     role: 'worker-impl',
     ...(isRetry && { taskType: 'retry' }),
     ...(model !== undefined && { model }),
-    ...(budget && { budget }),
   } as const;
   return {
     workspaceId,
@@ -60,7 +59,7 @@ export function workerRequest(
     agentAllowed: true,
     role: 'worker-impl',
     label: task.name,
-    order: { ...orderOf(input, config), childPolicy: 'adopt' },
+    order: { ...orderOf(input, config), childPolicy: 'adopt', work },
     limits: config.agents.defaults.subagents,
     rights: spawnRightsOf(rolePolicies(config)),
     cleanup: 'keep',

@@ -2,15 +2,16 @@
 
 import { fault } from '../../domain/fault-codes.ts';
 import { isRole, type RolePolicies } from '../../domain/role.ts';
-import { isTerminal, type Money } from '../../domain/run.ts';
+import { isTerminal, type Money, type Work } from '../../domain/run.ts';
 import { type Blocked, TASK_ATTEMPTS } from '../../domain/task.ts';
-import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
+import { type OpSteps, readOp, type Tx, txOp } from '../../ports/store.ts';
 import type { TaskTable } from '../../ports/tables-team.ts';
 import { beginAbove } from '../planning/flow.ts';
-import { itemById, planOf } from '../planning/rows.ts';
+import { itemById, wake } from '../planning/rows.ts';
 import { plannerOf } from '../planning/who.ts';
 import { runById } from '../runs/rows.ts';
 import { requestSpawn, type SpawnRequest } from '../spawns/ops.ts';
+import { workLimits } from '../usage/work-budget.ts';
 import { type Asker, type NamedTask, type Refusal, refusalsOf, specOf } from '../validation/rows.ts';
 import type { TaskSpec } from '../validation/spec.ts';
 import { openDependencies, tellReady } from './dependencies.ts';
@@ -20,58 +21,24 @@ import { findTask, type TaskView, updateTask, viewTask } from './rows.ts';
 export interface WorkOrder {
   readonly task: TaskView;
   readonly spec: TaskSpec | null;
-  readonly budget: Money | null;
+  /** Where its cost counts. */
+  readonly work: Work;
   /** Why earlier work was sent back, oldest first. */
   readonly refusals: readonly Refusal[];
 }
 
-const spentOnTask = statement<{ workspaceId: string; name: string }>()((db, p) =>
-  db
-    .selectFrom('run')
-    .innerJoin('spawn', 'spawn.child_run_id', 'run.id')
-    .select(({ fn }) => [fn.sum<number>('run.spent_micros').as('micros'), fn.sum<number>('run.spent_tokens').as('tokens')])
-    .where('spawn.workspace_id', '=', p.workspaceId)
-    .where('spawn.label', '=', p.name),
-);
-const spentOnPlan = statement<{ planId: string }>()((db, p) =>
-  db
-    .selectFrom('plan_item')
-    .innerJoin('task', 'task.story_id', 'plan_item.id')
-    .innerJoin('spawn', (join) => join.onRef('spawn.label', '=', 'task.name').onRef('spawn.workspace_id', '=', 'task.workspace_id'))
-    .innerJoin('run', 'run.id', 'spawn.child_run_id')
-    .select(({ fn }) => [fn.sum<number>('run.spent_micros').as('micros'), fn.sum<number>('run.spent_tokens').as('tokens')])
-    .where('plan_item.plan_id', '=', p.planId),
-);
-
-interface Spent {
-  readonly micros: number | null;
-  readonly tokens: number | null;
+/** The first budget, of the task or of its plan, of which nothing is left. */
+function* usedUp(tx: Tx, work: Work): OpSteps<string | undefined> {
+  const limits = yield* workLimits(tx, work);
+  const empty = limits.find(
+    ({ limit, used }) => (limit.micros !== null && used.micros >= limit.micros) || (limit.tokens !== null && used.tokens >= limit.tokens),
+  );
+  return empty?.limit.scope;
 }
 
-/** What is left of a budget: null without one. */
-function leftOf({ usd, tokens }: Money, spent: Spent | undefined): Money {
-  return {
-    ...(usd !== undefined && { usd: Math.max(0, usd - Number(spent?.micros ?? 0) / 1e6) }),
-    ...(tokens !== undefined && { tokens: Math.max(0, tokens - Number(spent?.tokens ?? 0)) }),
-  };
-}
-
-const least = (a: number | undefined, b: number | undefined) => (a === undefined ? b : b === undefined ? a : Math.min(a, b));
-
-/** What a worker may spend: what the task and its plan have left. */
-function* budgetLeft(tx: Tx, task: TaskTable): OpSteps<Money | null> {
-  const own = task.budget === null ? undefined : (JSON.parse(task.budget) as Money); // written by splitStory
+function* workOn(tx: Tx, task: TaskTable): OpSteps<Work> {
   const story = task.story_id === null ? undefined : yield* tx.one(itemById, { id: task.story_id });
-  const plan = story && (yield* tx.one(itemById, { id: story.plan_id }));
-  const wide = plan && planOf(plan).budget;
-  const lefts = [
-    ...(own ? [leftOf(own, yield* tx.one(spentOnTask, { workspaceId: task.workspace_id, name: task.name }))] : []),
-    ...(plan && wide && (wide.usd !== undefined || wide.tokens !== undefined) ? [leftOf(wide as Money, yield* tx.one(spentOnPlan, { planId: plan.id }))] : []),
-  ];
-  if (lefts.length === 0) return null;
-  const usd = lefts.reduce<number | undefined>((most, one) => least(most, one.usd), undefined);
-  const tokens = lefts.reduce<number | undefined>((most, one) => least(most, one.tokens), undefined);
-  return { ...(usd !== undefined && { usd }), ...(tokens !== undefined && { tokens }) };
+  return { taskId: task.id, planId: story?.plan_id ?? null };
 }
 
 /** @throws Fault `task.not_found`, `task.ambiguous` */
@@ -79,7 +46,7 @@ export const workOrder = readOp(
   'tasks.workOrder',
   function* (tx, named: NamedTask): OpSteps<WorkOrder> {
     const task = yield* findTask(tx, named);
-    return { task: viewTask(task), spec: specOf(task), budget: yield* budgetLeft(tx, task), refusals: yield* refusalsOf(tx, task) };
+    return { task: viewTask(task), spec: specOf(task), work: yield* workOn(tx, task), refusals: yield* refusalsOf(tx, task) };
   },
   { worker: true },
 );
@@ -115,16 +82,18 @@ export const leaseTask = txOp(
     if (before && !isTerminal(before.state)) throw refuse('its worker is still at it, and has the report: you are told when it ends');
     const open = yield* openDependencies(tx, task);
     if (open.length > 0) throw refuse(`it waits for ${open.map(({ name }) => name).join(', ')}`);
-    const left = yield* budgetLeft(tx, task);
-    if (left && (left.usd === 0 || left.tokens === 0)) {
-      const blocked = {
-        owner: 'person-manager',
-        action: `raise the budget of ${task.name} or of its plan: it is used up`,
-        recheckAt: tx.now + DAY_MS,
-        cause: BY_BUDGET,
-      } satisfies Blocked;
+    const empty = yield* usedUp(tx, yield* workOn(tx, task));
+    if (empty !== undefined) {
+      const action = `raise the budget of ${empty.startsWith('task') ? task.name : 'its plan'}: it is used up`;
+      const blocked = { owner: 'person-manager', action, recheckAt: tx.now + DAY_MS, cause: BY_BUDGET } satisfies Blocked;
       const stopped = yield* updateTask(tx, task, { state: 'blocked', blocked: JSON.stringify(blocked) }, actor, 'its budget is used up');
-      return { task: viewTask(stopped), childSessionKey: null, rule: `its budget is used up: ${blocked.action}` };
+      yield* wake(tx, stopped, {
+        box: 'person-manager',
+        subject: `Budget used up: ${task.name}`,
+        content: { task: task.name, action },
+        key: `budget:${task.id}`,
+      });
+      return { task: viewTask(stopped), childSessionKey: null, rule: `its budget is used up: the person manager is asked to ${action}` };
     }
     const leased = yield* updateTask(tx, task, { state: 'leased' }, actor);
     const spawn = yield* requestSpawn.body(tx, { ...request, requestKey: `lease:${task.id}:${leased.updated_at}:${task.attempts}` });

@@ -9,6 +9,7 @@ import type { RunTable } from '../../ports/tables.ts';
 import type { LedgerTable, ReservationTable, SpendTable } from '../../ports/tables-work.ts';
 import { openApproval } from '../approvals/ops.ts';
 import { appendEvent } from '../events/ops.ts';
+import { ALWAYS, noteWork, workLimits, workOf } from './work-budget.ts';
 
 const insertCharge = statement<LedgerTable>()((db, p) =>
   db
@@ -84,7 +85,9 @@ const dropReservation = statement<{ runId: string }>()((db, p) =>
 const putReservation = statement<ReservationTable>()((db, p) =>
   db
     .insertInto('reservation')
-    .values(pick(p, 'run_id', 'workspace_id', 'day', 'agent_id', 'role', 'job_id', 'root_id', 'provider', 'model', 'micros', 'tokens', 'at'))
+    .values(
+      pick(p, 'run_id', 'workspace_id', 'day', 'agent_id', 'role', 'job_id', 'root_id', 'task_id', 'plan_id', 'provider', 'model', 'micros', 'tokens', 'at'),
+    )
     .onConflict((clash) =>
       clash.column('run_id').doUpdateSet({ day: p.day, provider: p.provider, model: p.model, micros: p.micros, tokens: p.tokens, at: p.at }),
     ),
@@ -119,6 +122,14 @@ const reservedIn = statement<Scope & { but: string; rootId: string | null }>()((
     .where(sql<boolean>`(role = ${p.role} or ${p.role} is null)`)
     .where(sql<boolean>`(job_id = ${p.jobId} or ${p.jobId} is null)`)
     .where(sql<boolean>`(root_id = ${p.rootId} or ${p.rootId} is null)`),
+);
+const reservedFor = statement<{ but: string; taskId: string | null; planId: string | null }>()((db, p) =>
+  db
+    .selectFrom('reservation')
+    .select((row) => [row.fn.sum<number>('micros').as('micros'), row.fn.sum<number>('tokens').as('tokens')])
+    .where('run_id', '<>', p.but)
+    .where(sql<boolean>`(task_id = ${p.taskId} or ${p.taskId} is null)`)
+    .where(sql<boolean>`(plan_id = ${p.planId} or ${p.planId} is null)`),
 );
 const noteOf = statement<{ workspaceId: string; scope: string; day: string }>()((db, p) =>
   db.selectFrom('budget_note').selectAll().where('workspace_id', '=', p.workspaceId).where('scope', '=', p.scope).where('day', '=', p.day),
@@ -156,6 +167,14 @@ export function* noteCharges(tx: Tx, run: RunTable, day: string, charges: readon
       const above: { parent_id: string | null } | undefined = yield* tx.one(addToRun, { id, micros, tokens: micros === 0 ? 0 : input + output });
       id = above?.parent_id ?? null;
     }
+  }
+  const work = charges.length > 0 ? yield* workOf(tx, run) : undefined;
+  if (work) {
+    const sums = charges.reduce(
+      (sum, { micros, input, output }) => ({ micros: sum.micros + micros, tokens: sum.tokens + (micros === 0 ? 0 : input + output) }),
+      { micros: 0, tokens: 0 },
+    );
+    yield* noteWork(tx, work, sums.micros, sums.tokens);
   }
   yield* tx.run(dropReservation, { runId: run.id });
 }
@@ -199,6 +218,13 @@ export function* reserve(tx: Tx, run: RunTable, wanted: Reservation): OpSteps<Re
     const refused = yield* check(tx, { ...fit, limit, used, aside: open, key: limit.scope });
     if (refused) return refused;
   }
+  const work = yield* workOf(tx, run);
+  for (const { limit, used } of work ? yield* workLimits(tx, work) : []) {
+    const [kind, id = ''] = splitScope(limit.scope);
+    const open = yield* tx.one(reservedFor, { but: run.id, taskId: kind === 'task' ? id : null, planId: kind === 'plan' ? id : null });
+    const refused = yield* check(tx, { ...fit, whose: { ...whose, day: ALWAYS }, limit, used, aside: open, key: limit.scope });
+    if (refused) return refused;
+  }
   const ofRun = limits.find(({ scope }) => scope === 'run');
   for (let id: string | null = run.id; id !== null; ) {
     const above: { parent_id: string | null; input: string; spent_micros: number; spent_tokens: number } | undefined = yield* tx.one(ancestor, { id });
@@ -222,6 +248,8 @@ export function* reserve(tx: Tx, run: RunTable, wanted: Reservation): OpSteps<Re
     role: role ?? '',
     job_id: job_id ?? '',
     root_id,
+    task_id: work?.taskId ?? '',
+    plan_id: work?.planId ?? '',
     provider,
     model,
     micros,
@@ -294,8 +322,9 @@ function* check(tx: Tx, { run, wanted, whose, limit, used, aside, key }: Check):
 /** Adds money to a budget of a day, and closes its open question. */
 export function* addToBudget(
   tx: Tx,
-  { workspaceId, scope, day, micros }: { workspaceId: string; scope: string; day: string; micros: number },
+  { workspaceId, scope, micros, ...of }: { workspaceId: string; scope: string; day: string; micros: number },
 ): OpSteps<string | null> {
+  const day = /^(task|plan):/.test(scope) ? ALWAYS : of.day;
   const note = yield* tx.one(noteOf, { workspaceId, scope, day });
   yield* tx.run(putNote, { workspaceId, scope, day, extra: (note?.extra_micros ?? 0) + micros, warnedAt: null, approvalId: null });
   return note?.approval_id ?? null;

@@ -32,7 +32,7 @@ export const spendingSince = readOp(
   },
 );
 
-const SCOPE = /^(day|(run|agent|role|job):.+)$/;
+const SCOPE = /^(day|(run|agent|role|job|task|plan):.+)$/;
 
 interface Funding {
   readonly workspaceId: string;

@@ -16,11 +16,12 @@ import type { PlanItem } from '../../../src/features/planning/rows.ts';
 import { dependTask, type Part, splitStory } from '../../../src/features/planning/split.ts';
 import { type PlanNode, planTrees, showItem } from '../../../src/features/planning/tree.ts';
 import { claimRuns, type TurnAssignment } from '../../../src/features/runs/claim.ts';
-import { finishRun } from '../../../src/features/runs/lease-ops.ts';
+import { finishRun, reserveCall } from '../../../src/features/runs/lease-ops.ts';
 import { setLanes, submitRun } from '../../../src/features/runs/ops.ts';
 import { workerRequest } from '../../../src/features/tasks/hand-out.ts';
 import { budgetTask, leaseTask, workOrder } from '../../../src/features/tasks/lease.ts';
 import { getTask, moveTask } from '../../../src/features/tasks/ops.ts';
+import { fundBudget } from '../../../src/features/usage/ops.ts';
 import { settleMerge } from '../../../src/features/validation/merging.ts';
 import { beginProof, settleProof, specTask, submitTask } from '../../../src/features/validation/proving.ts';
 import { specFrom, TaskSpecInput } from '../../../src/features/validation/spec.ts';
@@ -199,7 +200,17 @@ export function storePlanningConformance(name: string, open: OpenStore): void {
         return (await store.call(submitRun, request)).run.id;
       };
       const asMain = async (actor: string, kind: 'turn' | 'hook') => ({ actor: 'run:x', runId: await run(actor, kind), agentRole: null });
-      assert.equal((await make('plan', 'Limits', {}, await asMain('token:cli', 'turn'))).origin, 'owner');
+      const ordered = await make('plan', 'Limits', { body: { order: 'what the model made of it' } }, await asMain('token:cli', 'turn'));
+      assert.deepEqual([ordered.origin, (ordered.body as { order: string }).order], ['owner', 'add a limiter'], "the order is the owner's own words");
+      const reworded = store.call(editItem, {
+        workspaceId: W,
+        by: agent('person-manager'),
+        policies: DEFAULT_POLICIES,
+        name: 'PLAN-1',
+        body: { order: 'add two' },
+        preview: false,
+      });
+      await assert.rejects(reworded, /nobody but the owner changes his words/);
       for (const stranger of [await asMain('token:hook', 'hook'), await asMain('postmaster', 'turn'), agent('worker-impl'), agent('coordinator'), agent(null)])
         await assert.rejects(make('plan', 'Limits', {}, stranger), (error) => isFault(error, 'plan.refused'));
       assert.deepEqual(await mail('person-manager'), ['Order: PLAN-1 Limits']);
@@ -314,14 +325,37 @@ export function storePlanningConformance(name: string, open: OpenStore): void {
     it('start no worker when the budget of a task or plan is used up, and go on when it is raised', async (t) => {
       const { store, of, approved, split, part, taskState, lease } = await opened(t);
       await approved();
-      await split('US-1', [part('US-1-a', { budget: { usd: 2 } }), part('US-1-b', { budget: { tokens: 0 } })]);
-      const { request } = await lease('US-1-a');
-      assert.deepEqual(request.order.budget, { usd: 2 });
+      await split('US-1', [part('US-1-a', { budget: { usd: 2 } }), part('US-1-b', { budget: { tokens: 0 } }), part('US-1-c')]);
+      await lease('US-1-a');
       const { rule, childSessionKey } = await lease('US-1-b');
       assert.deepEqual([/used up/.test(rule ?? ''), childSessionKey, await taskState('US-1-b')], [true, null, 'blocked']);
       await assert.rejects(store.call(budgetTask, { ...of(agent('worker-impl')), name: 'US-1-b', budget: { tokens: 100 } }), /budgets are raised by/);
       assert.equal((await store.call(budgetTask, { ...of(), name: 'US-1-b', budget: { tokens: 100 } })).state, 'ready');
       assert.equal((await lease('US-1-b')).task.state, 'working');
+      await lease('US-1-c');
+      const workers = (await store.call(claimRuns, { workspaceId: W, workerId: 'worker_1', slots: 3 })).runs as TurnAssignment[];
+      const wanted = { day: '2026-11-24', provider: 'p', model: 'm', micros: 1_800_000, tokens: 10, limits: [], warnAt: 0.8, askForMs: 1000 };
+      const answers = [];
+      for (const { runId, fence } of workers) answers.push(await store.call(reserveCall, { runId, fence, wanted }));
+      assert.deepEqual(
+        answers.map((answer) => [answer.ok, !answer.ok && answer.busy]),
+        [
+          [true, false],
+          [true, false],
+          [false, true],
+        ],
+        'three workers of a plan of $5 set aside no more than there is',
+      );
+      const [first, second, third] = workers;
+      assert.ok(first && second && third);
+      const charge = { provider: 'p', model: 'm', input: 5, output: 5, cacheRead: 0, cacheWrite: 0, micros: 1_900_000, priced: true };
+      const outcome = { text: 'done', stopReason: 'stop', usage: NO_USAGE, steps: 1 };
+      for (const { runId, fence } of [first, second])
+        await store.call(finishRun, { runId, fence, state: 'failed', outcome, entries: [], charges: [charge], day: wanted.day });
+      const asked = await store.call(reserveCall, { runId: third.runId, fence: third.fence, wanted });
+      assert.ok(!asked.ok && !asked.busy && asked.scope.startsWith('plan:'), 'what the others have spent counts for it too');
+      const { resumed } = await store.call(fundBudget, { workspaceId: W, actor: 'owner', scope: asked.scope, day: wanted.day, micros: 5_000_000 });
+      assert.deepEqual([resumed, (await store.call(reserveCall, { runId: third.runId, fence: third.fence, wanted })).ok], [0, true]);
     });
 
     it('try what failed twice in one head in another, and park it at the third time with all attempts', async (t) => {

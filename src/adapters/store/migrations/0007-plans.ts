@@ -17,6 +17,9 @@ export const plans = {
     `CREATE INDEX task_story ON task (story_id, state)`,
     `CREATE TABLE dependency (task_id TEXT NOT NULL, on_id TEXT NOT NULL, PRIMARY KEY (task_id, on_id))`,
     `CREATE INDEX dependency_on ON dependency (on_id)`,
+    `CREATE TABLE work_spend (scope TEXT PRIMARY KEY, micros BIGINT NOT NULL, tokens BIGINT NOT NULL)`,
+    `ALTER TABLE reservation ADD COLUMN task_id TEXT NOT NULL DEFAULT ''`,
+    `ALTER TABLE reservation ADD COLUMN plan_id TEXT NOT NULL DEFAULT ''`,
     `CREATE TABLE incident (
       id TEXT PRIMARY KEY, workspace_id TEXT NOT NULL, subject TEXT NOT NULL, reason TEXT NOT NULL, state TEXT NOT NULL, opened_at BIGINT NOT NULL,
       resolved_at BIGINT)`,
