@@ -217,6 +217,8 @@ it('jobs.json is a door and a view: imported, edited by hand, kept whole, and a 
   const after = await until('an id for the new one', () => read().jobs.length === 3 && typeof read().jobs[2].id === 'string' && read());
   assert.equal(after.jobs[2].name, 'by hand');
 
+  await until('what both sides agree on', () => JSON.parse(readFileSync(join(folder, '.jobs-agreed.json'), 'utf8')).text === readFileSync(path, 'utf8'));
+
   client.close();
   gateway.child.kill('SIGKILL');
   await gateway.exited;
