@@ -18,7 +18,7 @@ import { createStoreClock, systemClock } from '../kit/clock.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
 import { newId } from '../kit/id.ts';
 import { killLeftover, startTimeOf } from '../kit/process-ref.ts';
-import type { Environment } from './environment.ts';
+import { baseEnvironment, type Environment } from './environment.ts';
 import { reportConfig } from './live-config.ts';
 import { createReception } from './reception.ts';
 import { CannotRun, homeOf, openStore } from './state.ts';
@@ -203,7 +203,7 @@ function hostsOf(bind: string): readonly string[] {
 /** In the background: a start does not wait for it. */
 function probeSandbox(): () => SandboxPicker | undefined {
   let pick: SandboxPicker | undefined;
-  void createSandboxPicker().then((picker) => {
+  void createSandboxPicker(baseEnvironment()['PATH'] ?? '').then((picker) => {
     pick = picker;
   });
   return () => pick;

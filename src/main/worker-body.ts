@@ -92,7 +92,7 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
   const jobs = createJobs({ clock, ledger });
   let setup = setUp(settings, store, jobs, log);
 
-  const pickSandbox = await createSandboxPicker();
+  const pickSandbox = await createSandboxPicker(baseEnvironment()['PATH'] ?? '');
   const observations: Observation[] = [];
   const observe = (observation: Observation) => {
     if (observations.push(observation) === 1) setTimeout(() => send({ kind: 'stats', observations: observations.splice(0) }), STATS_EVERY_MS).unref();

@@ -10,7 +10,7 @@ import { createProver } from '../../src/main/proofs.ts';
 import { scratchDir } from './scratch.ts';
 import { AC, BASE, type Files, POLICY, type TinyRepo, tinyRepo } from './tiny-repo.ts';
 
-const picked = (await createSandboxPicker())('auto');
+const picked = (await createSandboxPicker(process.env['PATH'] ?? ''))('auto');
 if (!picked.ok) throw new Error(picked.refusal);
 const { sandbox } = picked;
 

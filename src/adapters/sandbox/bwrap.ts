@@ -1,8 +1,8 @@
 // Bubblewrap: read-only system, own processes, no network, the workspace the only place to write.
 
 import { execFile } from 'node:child_process';
-import { lstatSync, realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { messageOf } from '../../kit/fault.ts';
 import type { Sandbox, SandboxProbe, SandboxRequest } from '../../ports/sandbox.ts';
 
@@ -29,10 +29,11 @@ const PROBE_TIMEOUT_MS = 5000;
 /** Where the running Node lives, bound so that `node` works inside whatever installed it. */
 const nodePrefix = () => dirname(dirname(realpathSync(process.execPath)));
 
-const bwrap: Sandbox = {
+/** `file` is the program: commands get another PATH than the one in which it was found. */
+const bwrapAt = (file: string): Sandbox => ({
   level: 'bwrap',
   wrap: ({ argv, cwd, workspace, binds, hidden, network, env }) => ({
-    file: 'bwrap',
+    file,
     args: [
       ...['--unshare-all', ...(network === 'host' ? ['--share-net'] : []), '--unshare-user', '--disable-userns'],
       ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
@@ -47,7 +48,7 @@ const bwrap: Sandbox = {
     env: { ...env, PATH: `${dirname(realpathSync(process.execPath))}:${env['PATH'] ?? '/usr/bin:/bin'}`, HOME: '/tmp' },
     cwd: '/',
   }),
-};
+});
 
 /** `/bin` and its like are links into /usr on merged systems and folders elsewhere. */
 function systemLink(path: string): string[] {
@@ -58,14 +59,19 @@ function systemLink(path: string): string[] {
   }
 }
 
-/** Tries the real profile on `true`: what works here is what commands will get. */
-export function probeBwrap(): Promise<SandboxProbe> {
+/** Tries the real profile on `true`: what works here is what commands will get. `path` is where programs are looked for. */
+export function probeBwrap(path: string): Promise<SandboxProbe> {
+  const program = path
+    .split(delimiter)
+    .map((folder) => join(folder, 'bwrap'))
+    .find((file) => existsSync(file));
+  if (program === undefined) return Promise.resolve({ ok: false, reason: 'bubblewrap is not installed' });
+  const sandbox = bwrapAt(program);
   const request: SandboxRequest = { argv: ['true'], cwd: '/tmp', workspace: '/tmp', binds: [], hidden: [], network: 'none', env: { PATH: '/usr/bin:/bin' } };
-  const { file, args, env } = bwrap.wrap(request);
+  const { file, args, env } = sandbox.wrap(request);
   return new Promise((resolve) => {
     execFile(file, [...args], { env, timeout: PROBE_TIMEOUT_MS }, (error, _stdout, stderr) => {
-      if (!error) resolve({ ok: true, sandbox: bwrap });
-      else resolve({ ok: false, reason: 'code' in error && error.code === 'ENOENT' ? 'bubblewrap is not installed' : stderr.trim() || messageOf(error) });
+      resolve(error ? { ok: false, reason: stderr.trim() || messageOf(error) } : { ok: true, sandbox });
     });
   });
 }

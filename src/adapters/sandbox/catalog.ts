@@ -15,8 +15,8 @@ const none: Sandbox = {
 export type SandboxPicker = (choice: SandboxChoice) => ToolContext['sandbox'];
 
 /** Probes this machine once and answers choices from then on. A level that is missing is refused, never lowered. */
-export async function createSandboxPicker(): Promise<SandboxPicker> {
-  const probe = await probeBwrap();
+export async function createSandboxPicker(path: string): Promise<SandboxPicker> {
+  const probe = await probeBwrap(path);
   return (choice) => pick(choice, probe);
 }
 

@@ -15,7 +15,7 @@ import { createSandboxPicker } from '../sandbox/catalog.ts';
 import { createExecTool, createProcessTool, type ExecSettings } from './exec.ts';
 import { createJobs } from './jobs.ts';
 
-const pickSandbox = await createSandboxPicker();
+const pickSandbox = await createSandboxPicker(process.env['PATH'] ?? '');
 const hasBwrap = pickSandbox('bwrap').ok;
 const skipBwrap = hasBwrap ? false : 'bubblewrap is not available here: apt install bubblewrap';
 

@@ -13,7 +13,7 @@ import { WORKSPACE_ID } from '../../domain/workspace.ts';
 import type { DoctorFinding } from '../../doors/cli/world.ts';
 import { listSessions } from '../../features/sessions/ops.ts';
 import { messageOf } from '../../kit/fault.ts';
-import type { Environment } from '../environment.ts';
+import { baseEnvironment, type Environment } from '../environment.ts';
 import { hostOf } from '../state.ts';
 import { configOf, credentialOf } from './facts.ts';
 import { openReader } from './reader.ts';
@@ -207,7 +207,7 @@ const access: Check = ({ config: { gateway, hooks } }) => {
 };
 
 const sandbox: Check = async ({ config }) => {
-  const pick = await createSandboxPicker();
+  const pick = await createSandboxPicker(baseEnvironment()['PATH'] ?? '');
   return agentIds(config).flatMap((agentId) => {
     const choice = sandboxChoice(config, agentId);
     const picked = pick(choice);

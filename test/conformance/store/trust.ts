@@ -191,6 +191,19 @@ export function storeTrustConformance(name: string, open: OpenStore): void {
       assert.deepEqual([after.state, after.blocked?.owner], ['blocked', 'coordinator'], 'a proof that somebody stops leaves nothing hanging');
     });
 
+    it('passes without checks that were written for it where a human waives them, and only he can', async (t) => {
+      const world = await opened(t, 'medium');
+      await world.specify();
+      await world.submit(commit('c'));
+      await world.prover();
+      await world.judge(2, 'PASS', commit('c'), 'manager');
+      await assert.rejects(world.judge(3, 'PASS', commit('c'), 'checker'), /held-out checks come first/);
+      const waiver = { gate: 'G8', reason: 'there is nobody to write them', until: Number.MAX_SAFE_INTEGER, actor: 'owner' } as const;
+      await world.store.call(waiveGate, { ...world.named, waiver });
+      await world.judge(3, 'PASS', commit('c'), 'checker');
+      assert.equal(await stateOf(world), 'merging');
+    });
+
     it('gathers what is broken under one incident, and proves all of it again when it is resolved', async (t) => {
       const world = await opened(t);
       const names: string[] = [];
