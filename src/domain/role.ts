@@ -143,7 +143,7 @@ export const DEFAULT_POLICIES: RolePolicies = {
   validator: {
     about: 'Tries to refute finished work independently of those who made it.',
     box: 'validator',
-    model: 'sonnet',
+    model: 'opus',
     modelFloor: 'sonnet',
     schedule: '10,40 * * * *',
     orderedBy: ['human', 'coordinator'],
@@ -211,6 +211,11 @@ export function spawnRight(rights: SpawnRights, spawner: Spawner, wanted: Role |
 }
 
 const LINES = ['haiku', 'sonnet', 'opus'] as const;
+
+/** The line of a model among those of its maker, where it belongs to one that we know. */
+export function lineOf(model: string): (typeof LINES)[number] | undefined {
+  return LINES[rank(model)];
+}
 
 /** Where a model stands among the lines of its maker, or -1 when it belongs to none that we know. */
 function rank(model: string): number {

@@ -46,6 +46,35 @@ it('a verdict is of somebody else, at the commit that stands, of what is proved'
   );
 });
 
+it('with models of one maker, medium risk needs another line of it, and high risk a human', () => {
+  const by = (actor: string, role: string, model: string) => ({ actor, role, runId: actor, sessionKey: actor, family: 'anthropic', model });
+  const decide = (risk: 'low' | 'medium' | 'high', judge: string, work = 'anthropic/claude-sonnet-4-5', change: Partial<VerdictQuestion> = {}) => {
+    const found = decideVerdict({
+      layer: 3,
+      risk,
+      author: by('run:v', 'validator', judge),
+      worker: by('run:w', 'worker-impl', work),
+      commit: 'c',
+      head: 'c',
+      policyHash: 'p',
+      currentPolicyHash: 'p',
+      isProved: true,
+      hasLayer2: true,
+      isOneFamily: true,
+      ...change,
+    });
+    return found.ok ? (found.note ?? 'ok') : found.rule;
+  };
+  assert.equal(decide('low', 'anthropic/claude-sonnet-4-5'), 'ok');
+  assert.match(decide('medium', 'anthropic/claude-sonnet-4-6'), /another line than sonnet/);
+  assert.equal(decide('medium', 'anthropic/claude-opus-4-5'), 'one_family');
+  assert.equal(decide('medium', 'local/qwen', 'local/qwen'), 'one_family');
+  assert.match(decide('high', 'anthropic/claude-opus-4-5'), /signature of a human/);
+  assert.match(decide('medium', 'anthropic/claude-opus-4-5', undefined, { isOneFamily: false }), /another maker than anthropic/);
+  const unknown = { ...by('run:v', 'validator', ''), family: null };
+  assert.match(decide('medium', '', undefined, { isOneFamily: false, author: unknown }), /another maker/, 'a model that nobody knows is no other one');
+});
+
 it('what is no plain PASS completes nothing', () => {
   for (const word of ['PASS', 'passed', 'Approved', 'OK']) assert.equal(verdictWord(word), 'PASS');
   for (const word of ['CONDITIONAL_PASS', 'pass with caveats', 'MIXED', 'PARTIAL', 'mostly ok', 'WAIVED', '', 'PASS?'])

@@ -1,6 +1,7 @@
 // From submitted work to done: what is recorded with a task, the words of verdicts, and who may give them.
 
 import type { Risk } from './proof.ts';
+import { lineOf } from './role.ts';
 
 export const VERDICT_WORDS = ['PASS', 'FAIL', 'UNSTABLE', 'BLOCKED', 'WAIVED'] as const;
 export type VerdictWord = (typeof VERDICT_WORDS)[number];
@@ -81,10 +82,14 @@ export function decideVerdict(question: VerdictQuestion): VerdictDecision {
   if (author.sessionKey !== null && author.sessionKey === worker.sessionKey) return deny('the verdict is of the session that did the work');
   if (!isHuman && author.role !== null && author.role === worker.role) return deny('the verdict is of the role that did the work');
   if (author.actor === worker.actor) return deny('the verdict is of the one who did the work');
-  const isOtherFamily = isHuman || author.family === null || worker.family === null || author.family !== worker.family;
+  const isOtherFamily = isHuman || worker.family === 'human' || (author.family !== null && worker.family !== null && author.family !== worker.family);
   if (layer === 3 && risk !== 'low' && !isOtherFamily) {
-    if (!isOneFamily) return deny(`from medium risk up layer 3 is judged by a model of another maker than ${worker.family}`);
+    if (!isOneFamily)
+      return deny(`from medium risk up layer 3 is judged by a model of another maker than ${worker.family ?? 'that of the work, which is not known'}`);
     if (risk === 'high') return deny('with models of one maker alone, work of high risk needs the signature of a human');
+    const [judged, worked] = [lineOf(author.model ?? ''), lineOf(worker.model ?? '')];
+    if (judged !== undefined && judged === worked)
+      return deny(`with models of one maker, work of medium risk is judged by another line than ${worked}: give the validator another model`);
     return { ok: true, note: 'one_family' };
   }
   return { ok: true };
