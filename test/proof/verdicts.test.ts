@@ -1,9 +1,7 @@
 // What verdicts rest on: checks that the worker never saw, the same patch on a moved branch, a human's waiver.
 
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { it } from 'node:test';
-import Database from 'better-sqlite3';
 import { ask } from '../support/journey.ts';
 import { honest, settles, specified, team, told } from '../support/proof-team.ts';
 import { until } from '../support/scratch.ts';
@@ -38,7 +36,6 @@ it('answers that are hard-coded pass every test and end at the checks that their
 
   await told(client, 'builder', 'submit honest for TASK-7');
   await settles(client, 'TASK-7', 'done');
-  assert.equal((await ask(client, 'proof.replay', { name: 'TASK-7' }, 60_000)).same, true);
   const after = await ask(client, 'proof.show', { name: 'TASK-7' });
   assert.deepEqual(words(after.requests[1]), ['G7 pass', 'G8 pass', '0 PASS', '2 PASS', '3 PASS']);
   assert.equal(after.requests[1].verdicts[2].note, 'one_family');
@@ -104,33 +101,4 @@ it('only a human waives a gate, for a reason, and the page says so', async (t) =
   await settles(client, 'TASK-11', 'done');
   const { stdout } = await installation.cli(['proof', 'show', 'TASK-11']);
   assert.match(stdout, /G7 +waived .*not noticed.*a price list follows next week.*layer 0: WAIVED/s);
-});
-
-it('who writes past the gateway is found by the log: a forged verdict, a task set done, an event that was changed', async (t) => {
-  const { repo, client, installation } = await team(t, (made) => ({ honest: honest(made) }));
-  await specified(client, repo, 'TASK-12');
-  await told(client, 'builder', 'submit honest for TASK-12');
-  await settles(client, 'TASK-12', 'done');
-  const verify = () => installation.cli(['log', 'verify']);
-  const whole = await verify();
-  assert.deepEqual([whole.code, /each chained to the one before[\s\S]*all as they were written/.test(whole.stdout)], [0, true], whole.stdout + whole.stderr);
-
-  await specified(client, repo, 'TASK-13');
-  const store = new Database(join(installation.stateDir, 'gateway.sqlite'));
-  t.after(() => store.close());
-  store.exec(
-    "INSERT INTO verdict SELECT 'verd_forged', v.workspace_id, t.id, v.request_id, 3, 'PASS', v.commit_id, v.policy_hash, '[]', v.author, 'looks good', NULL, v.at FROM verdict v, task t WHERE t.name = 'TASK-13' LIMIT 1",
-  );
-  store.exec("UPDATE task SET state = 'done' WHERE name = 'TASK-13'");
-  store.exec("UPDATE verdict SET reason = 'was never asked' WHERE layer = 2");
-  const forged = await verify();
-  assert.equal(forged.code, 1);
-  for (const line of [
-    /TASK-13 \(main\) is done in its table, and the log says ready/,
-    /verd_forged\) stands in its table, and the gateway never wrote it/,
-    /TASK-12 \(main\): the verdict of layer 2 \(\w+\) was changed/,
-  ])
-    assert.match(forged.stdout, line);
-  store.exec("UPDATE event SET body = replace(body, 'TASK-13', 'TASK-99') WHERE body LIKE '%\"TASK-13\"%'");
-  assert.match((await verify()).stdout, /BROKEN at event \d+/);
 });
