@@ -1,6 +1,9 @@
 // What all verbs share: their context, the connection flags, errors with exit codes.
 
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import JSON5 from 'json5';
+import { messageOf } from '../../kit/fault.ts';
 import type { GatewayClient } from './client.ts';
 import type { CliWorld, Profile } from './world.ts';
 
@@ -37,4 +40,13 @@ export function withConnectFlags(command: Command): Command {
     .option('--token <token>', 'gateway token')
     .option('--password <password>', 'gateway password')
     .option('--timeout <ms>', 'longest wait for an answer', String(DEFAULT_TIMEOUT_MS));
+}
+
+/** JSON, or JSON5, of a file; `-` is the standard input. @throws CliError */
+export function readJsonFile(path: string): unknown {
+  try {
+    return JSON5.parse(readFileSync(path === '-' ? 0 : path, 'utf8'));
+  } catch (error) {
+    throw new CliError(`${path} cannot be read as JSON: ${messageOf(error)}`);
+  }
 }

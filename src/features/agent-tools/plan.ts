@@ -3,7 +3,6 @@
 import { z } from 'zod';
 import { asEars, asGherkin, type Story } from '../../domain/story.ts';
 import { roleOfAgent, rolePolicies } from '../../domain/team.ts';
-import { isFault } from '../../kit/fault.ts';
 import type { Tool, ToolContext } from '../../ports/tool.ts';
 import { commentItem, createItem, editItem } from '../planning/items.ts';
 import { CreateInput, EditInput, SplitInput, splitParts, submitFacts } from '../planning/methods.ts';
@@ -11,7 +10,7 @@ import { approveItem, rejectItem, submitItem } from '../planning/review.ts';
 import { splitStory } from '../planning/split.ts';
 import { planTrees, type Shown, showItem } from '../planning/tree.ts';
 import { durably } from '../turns/durably.ts';
-import { type AgentToolWorld, answer, refuse, withoutEmpty } from './world.ts';
+import { type AgentToolWorld, actingOn } from './world.ts';
 
 const name = z.string().min(1);
 const reason = z.string().trim().min(1).max(4000);
@@ -95,15 +94,7 @@ export function createPlanTool({ store, config, programPath }: AgentToolWorld): 
       idempotent: true,
       parallel: false,
     },
-    run: async (input, context) => {
-      const parsed = Input.safeParse(withoutEmpty(input));
-      if (!parsed.success) return answer({ status: 'error', error: z.prettifyError(parsed.error) });
-      try {
-        return answer(await act(parsed.data, context));
-      } catch (error) {
-        return refuse(error, isFault(error));
-      }
-    },
+    run: actingOn(Input, act),
   };
 }
 

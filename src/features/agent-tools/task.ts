@@ -3,7 +3,6 @@
 import { z } from 'zod';
 import { roleOfAgent, rolePolicies } from '../../domain/team.ts';
 import { verdictWord } from '../../domain/trust.ts';
-import { isFault } from '../../kit/fault.ts';
 import type { Tool, ToolContext } from '../../ports/tool.ts';
 import { dependTask } from '../planning/split.ts';
 import { workerRequest } from '../tasks/hand-out.ts';
@@ -19,7 +18,7 @@ import type { Asker } from '../validation/rows.ts';
 import { HeldOutInput, SubmissionInput, specFrom, submissionFrom, TaskSpecInput } from '../validation/spec.ts';
 import { giveVerdict } from '../validation/verdicts.ts';
 import { progressOf } from '../workspace/versions.ts';
-import { type AgentToolWorld, answer, refuse, withoutEmpty } from './world.ts';
+import { type AgentToolWorld, actingOn } from './world.ts';
 
 const named = { name: z.string().min(1), project: z.string().optional() };
 const Input = z.discriminatedUnion('action', [
@@ -145,15 +144,7 @@ export function createTaskTool({ store, config, clock }: AgentToolWorld): Tool {
       idempotent: true,
       parallel: false,
     },
-    run: async (input, context) => {
-      const parsed = Input.safeParse(withoutEmpty(input));
-      if (!parsed.success) return answer({ status: 'error', error: z.prettifyError(parsed.error) });
-      try {
-        return answer(await act(parsed.data, context));
-      } catch (error) {
-        return refuse(error, isFault(error));
-      }
-    },
+    run: actingOn(Input, act),
   };
 }
 

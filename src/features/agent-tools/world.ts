@@ -1,10 +1,12 @@
 // What the agents' tools share whose work is in the store, and how they answer.
 
+import { z } from 'zod';
 import type { Config } from '../../domain/config.ts';
 import type { ToolOutcome } from '../../domain/tool.ts';
 import type { Clock } from '../../kit/clock.ts';
-import { messageOf } from '../../kit/fault.ts';
+import { isFault, messageOf } from '../../kit/fault.ts';
 import type { Store } from '../../ports/store.ts';
+import type { Tool, ToolContext } from '../../ports/tool.ts';
 
 export interface AgentToolWorld {
   readonly store: Store;
@@ -23,6 +25,19 @@ export function answer(value: Readonly<Record<string, unknown>>): ToolOutcome {
 export function refuse(error: unknown, expected: boolean): ToolOutcome {
   if (!expected) throw error;
   return answer({ status: 'error', error: messageOf(error) });
+}
+
+/** A tool whose input is read by a schema, and whose faults are answers that the model can act on. */
+export function actingOn<I>(input: z.ZodType<I>, act: (asked: I, context: ToolContext) => Promise<Readonly<Record<string, unknown>>>): Tool['run'] {
+  return async (given, context) => {
+    const parsed = input.safeParse(withoutEmpty(given));
+    if (!parsed.success) return answer({ status: 'error', error: z.prettifyError(parsed.error) });
+    try {
+      return answer(await act(parsed.data, context));
+    } catch (error) {
+      return refuse(error, isFault(error));
+    }
+  };
 }
 
 /** Without what models fill in for fields they mean to leave empty. */

@@ -3,7 +3,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import type { Command } from 'commander';
-import JSON5 from 'json5';
 import { ITEM_KINDS, type ItemKind } from '../../../domain/plan.ts';
 import type { PlanFile } from '../../../domain/plan-file.ts';
 import type { Changed } from '../../../features/planning/items.ts';
@@ -11,9 +10,8 @@ import type { PlanItem } from '../../../features/planning/rows.ts';
 import { itemText, treeText } from '../../../features/planning/text.ts';
 import type { PlanNode, Shown } from '../../../features/planning/tree.ts';
 import type { TaskView } from '../../../features/tasks/rows.ts';
-import { messageOf } from '../../../kit/fault.ts';
 import { table } from '../text.ts';
-import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
+import { CliError, type ConnectFlags, readJsonFile, type VerbContext, withConnectFlags } from '../verb.ts';
 
 type Flags = ConnectFlags & { readonly json?: boolean };
 type WriteFlags = Flags & {
@@ -139,7 +137,7 @@ export function addPlanVerbs(program: Command, { world, withGateway, print }: Ve
     if (kind === 'story')
       verb('split <name> <file>', 'Split it into tasks, from a JSON file with [{ name, title, criteria, dependsOn }]').action(
         async (name: string, path: string, flags: Flags) => {
-          const { tasks } = await call<{ tasks: TaskView[] }>(flags, 'plans.split', { name, tasks: readJson(path) });
+          const { tasks } = await call<{ tasks: TaskView[] }>(flags, 'plans.split', { name, tasks: readJsonFile(path) });
           if (flags.json) print({ tasks });
           else world.out(tasks.map((task) => `${task.name} is ${task.state}.\n`).join(''));
         },
@@ -169,7 +167,7 @@ export function addPlanVerbs(program: Command, { world, withGateway, print }: Ve
   }
 
   function bodyFrom({ file, text, aim, budget }: WriteFlags): Record<string, unknown> {
-    const written = file === undefined ? {} : (readJson(file) as Record<string, unknown>); // checked by the gateway
+    const written = file === undefined ? {} : (readJsonFile(file) as Record<string, unknown>); // checked by the gateway
     const usd = budget === undefined ? undefined : Number(budget);
     if (usd !== undefined && !(usd > 0)) throw new CliError(`--budget is a sum in US dollars, such as 5: "${budget}" is none`);
     return { ...written, ...(text !== undefined && { order: text }), ...(aim !== undefined && { aim }), ...(usd !== undefined && { budget: { usd } }) };
@@ -178,14 +176,6 @@ export function addPlanVerbs(program: Command, { world, withGateway, print }: Ve
 
 function flat(nodes: readonly PlanNode[]): PlanNode[] {
   return nodes.flatMap((node) => [node, ...flat(node.below)]);
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON5.parse(readFileSync(path === '-' ? 0 : path, 'utf8'));
-  } catch (error) {
-    throw new CliError(`${path} cannot be read as JSON: ${messageOf(error)}`);
-  }
 }
 
 /** Markdown in a folder and those under it, without links. */

@@ -1,15 +1,13 @@
 // clawdbot proof, and what of clawdbot task belongs to it: what a task must prove, submissions, verdicts, the page.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import JSON5 from 'json5';
 import type { TaskView } from '../../../features/tasks/rows.ts';
 import type { ProofPage } from '../../../features/validation/page.ts';
 import { proofText } from '../../../features/validation/page-text.ts';
 import type { Replay } from '../../../features/validation/replay.ts';
-import { messageOf } from '../../../kit/fault.ts';
 import { table } from '../text.ts';
-import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
+import { CliError, type ConnectFlags, readJsonFile, type VerbContext, withConnectFlags } from '../verb.ts';
 
 const REPLAY_TIMEOUT_MS = 3_600_000;
 
@@ -26,16 +24,8 @@ export function addProofVerbs(program: Command, { world, withGateway, print }: V
   const named = (name: string, { project }: Flags) => ({ name, ...(project !== undefined && { project }) });
   const tell = (flags: Flags, answer: { readonly task: TaskView }, more = '') =>
     flags.json ? print(answer) : world.out(`${answer.task.name} (${answer.task.project}) is ${answer.task.state}.${more}\n`);
-  const readJson = (path: string): unknown => {
-    try {
-      return JSON5.parse(readFileSync(path === '-' ? 0 : path, 'utf8'));
-    } catch (error) {
-      throw new CliError(`${path} cannot be read as JSON: ${messageOf(error)}`);
-    }
-  };
-
   verb(task, 'spec <name> <file>', 'Say what a task must prove, in a JSON file (- is the standard input)').action(
-    async (name: string, path: string, flags: Flags) => tell(flags, await call(flags, 'tasks.spec', { ...named(name, flags), spec: readJson(path) })),
+    async (name: string, path: string, flags: Flags) => tell(flags, await call(flags, 'tasks.spec', { ...named(name, flags), spec: readJsonFile(path) })),
   );
   verb(task, 'submit <name>', 'Submit work for proof')
     .requiredOption('--base <commit>', 'where the work began')
@@ -66,7 +56,7 @@ export function addProofVerbs(program: Command, { world, withGateway, print }: V
       },
     );
   verb(task, 'hold-out <name> <file>', 'Keep checks that the worker never sees, in a JSON file: { files: [{ path, text }], tests: [names] }').action(
-    async (name: string, path: string, flags: Flags) => tell(flags, await call(flags, 'tasks.holdOut', { ...named(name, flags), checks: readJson(path) })),
+    async (name: string, path: string, flags: Flags) => tell(flags, await call(flags, 'tasks.holdOut', { ...named(name, flags), checks: readJsonFile(path) })),
   );
   verb(task, 'verdict <name> <verdict>', 'Judge proved work: PASS, FAIL or BLOCKED')
     .requiredOption('--layer <number>', '2: the tests mean the criteria; 3: an attempt to refute it')
