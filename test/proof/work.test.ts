@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { request } from 'node:http';
 import { it } from 'node:test';
 import { openEgress } from '../../src/adapters/egress/proxy.ts';
+import { settles, specified, team } from '../support/proof-team.ts';
 import { proofOf, refused } from '../support/prove.ts';
 import { startRegistry } from '../support/registry.ts';
 import { AC, BASE, GREEN, RED, type TinyRepo } from '../support/tiny-repo.ts';
@@ -186,4 +187,18 @@ it('a page is photographed in three sizes by a real browser', { skip: hasChromiu
     'G10',
     /screenshot \/: the page does not show "Ten or more are cheaper" \(.*Nothing here/,
   );
+});
+
+it('a document goes from the command line through all layers to done, also when its branch has moved on', async (t) => {
+  const { repo, base, client, works, installation } = await team(t, (made, from) => ({
+    docs: { red: from, green: made.commit('docs', { 'docs/guide.md': '# Guide\n' }) },
+  }));
+  const moved = repo.commit('somebody else', { 'README.md': 'a shop\n' });
+  const criteria = [{ id: 'AC-1', text: 'There is a guide.', checks: [{ kind: 'file', path: 'docs/guide.md', contains: '# Guide' }] }];
+  await specified(client, repo, 'TASK-20', { command: undefined, criteria });
+  const { code, stderr } = await installation.cli(['task', 'submit', 'TASK-20', '--base', base, '--green', works['docs']?.green ?? '']);
+  assert.equal(code, 0, stderr);
+  await settles(client, 'TASK-20', 'done');
+  assert.equal(repo.git('rev-parse', 'main~1'), moved);
+  assert.match((await installation.cli(['proof', 'show', 'TASK-20'])).stdout, /no tests: its checks prove it[\s\S]*G10 +pass/);
 });

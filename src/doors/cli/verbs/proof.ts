@@ -29,14 +29,14 @@ export function addProofVerbs(program: Command, { world, withGateway, print }: V
   );
   verb(task, 'submit <name>', 'Submit work for proof')
     .requiredOption('--base <commit>', 'where the work began')
-    .requiredOption('--red <commit>', 'the commit that adds the failing tests, alone')
+    .option('--red <commit>', 'the commit that adds the failing tests, alone (not for work without tests)')
     .requiredOption('--green <commit>', 'the finished work')
-    .requiredOption('--test <criterion=test...>', 'the tests of each criterion, by their names: AC-1="ten or more are cheaper"')
+    .option('--test <criterion=test...>', 'the tests of each criterion, by their names: AC-1="ten or more are cheaper"', [])
     .option('--claim <text>', 'what you say about it')
     .action(
       async (
         name: string,
-        { base, red, green, test, claim, ...flags }: Flags & Record<'base' | 'red' | 'green', string> & { test: string[]; claim?: string },
+        { base, red, green, test, claim, ...flags }: Flags & Record<'base' | 'green', string> & { red?: string; test: string[]; claim?: string },
       ) => {
         const acToTests: Record<string, string[]> = {};
         for (const pair of test) {
@@ -47,7 +47,7 @@ export function addProofVerbs(program: Command, { world, withGateway, print }: V
         const answer = await call<{ task: TaskView }>(flags, 'tasks.submit', {
           ...named(name, flags),
           base,
-          red,
+          ...(red !== undefined && { red }),
           green,
           acToTests,
           ...(claim !== undefined && { claim }),
