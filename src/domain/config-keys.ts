@@ -6,7 +6,7 @@ import { type ConfigFinding, ConfigSchema } from './config-schema.ts';
 
 /** Keys of the original beside the schema's own; `{…}` holds the known names of a section, a bare name is not looked into. */
 const ORIGINAL = `
-wizard diagnostics update browser ui nodeHost bindings broadcast audio media messages commands approvals web channels discovery canvasHost talk skills plugins
+wizard diagnostics update browser ui nodeHost broadcast audio media commands approvals web discovery canvasHost talk skills plugins
 env{shellEnv vars *} logging{file consoleLevel consoleStyle redactSensitive} auth{cooldowns} models{mode bedrockDiscovery providers{*{auth authHeader models{api maxTokens headers compat}}}}
 agents{defaults{imageModel models{*{params}} repoRoot skipBootstrap timeFormat envelopeTimezone envelopeTimestamp envelopeElapsed cliBackends memorySearch contextPruning
 compaction thinkingDefault verboseDefault elevatedDefault blockStreamingDefault blockStreamingBreak blockStreamingChunk blockStreamingCoalesce humanDelay mediaMaxMb
@@ -14,7 +14,10 @@ typingIntervalSeconds typingMode heartbeat subagents{archiveAfterMinutes model} 
 list{agentDir memorySearch humanDelay heartbeat identity{theme} groupChat subagents sandbox{workspaceAccess sessionToolsVisibility scope perSession workspaceRoot docker browser prune}
 tools{profile byProvider elevated exec sandbox}}}
 tools{profile byProvider web media links message agentToAgent elevated exec{host node safeBins cleanupMs notifyOnExit applyPatch} subagents sandbox}
-session{dmScope identityLinks resetTriggers idleMinutes reset resetByType resetByChannel store typingIntervalSeconds typingMode sendPolicy agentToAgent}
+session{identityLinks resetTriggers idleMinutes reset resetByType resetByChannel store typingIntervalSeconds typingMode sendPolicy agentToAgent}
+channels{defaults whatsapp telegram discord googlechat signal imessage msteams slack{userToken userTokenReadOnly signingSecret webhookPath replyToModeByChatType actions thread chunkMode
+mediaMaxMb configWrites commands capabilities markdown heartbeat blockStreaming dmHistoryLimit dms channels{*{skills}} reactionAllowlist}} bindings{match{guildId}}
+messages{messagePrefix responsePrefix groupChat inbound removeAckAfterReply tts queue{debounceMsByChannel}}
 cron{enabled store} hooks{presets transformsDir mappings gmail internal}
 gateway{controlUi auth{allowTailscale} trustedProxies tailscale remote reload tls nodes http{endpoints{chatCompletions responses{maxBodyBytes files images}}}}
 `;

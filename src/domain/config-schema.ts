@@ -2,6 +2,7 @@
 // Keys we do not know are kept and reported, never fatal. Loaded only where a file is validated: building it takes time.
 
 import { z } from 'zod';
+import { BindingsSchema, ChannelsSchema } from './channels-schema.ts';
 import { EXEC_ASK, EXEC_SECURITY } from './exec-policy.ts';
 import { ROLES } from './role.ts';
 import { TeamSchema } from './team-schema.ts';
@@ -199,13 +200,21 @@ export const ConfigSchema = section({
     section({
       scope: z.enum(['per-sender', 'global']).default('per-sender'),
       mainKey: z.string().min(1).default('main'),
+      dmScope: z
+        .enum(['main', 'per-peer', 'per-channel-peer'])
+        .default('main')
+        .describe('Session of direct messages of the owner: the main one, or one of their own. Others always have one of their own.'),
       agentToAgent: withDefaults(
         section({ maxPingPongTurns: z.int().min(0).max(5).default(5).describe('How often two agents answer each other after sessions_send.') }),
       ),
     }),
   ),
+  channels: withDefaults(ChannelsSchema).describe('Message channels: their accounts, and who may speak where.'),
+  bindings: BindingsSchema.default([]).describe('Which agent answers where. The most exact match decides; without one the default agent answers.'),
   messages: withDefaults(
     section({
+      ackReaction: z.string().default('eyes').describe('Reaction on a message while the agent works on it; empty: none.'),
+      ackReactionScope: z.enum(['group-mentions', 'group-all', 'direct', 'all']).default('all').describe('Which messages get it.'),
       queue: withDefaults(
         section({
           mode: QueueMode.optional().describe(

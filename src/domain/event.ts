@@ -1,6 +1,7 @@
 // What happened, in the order of its commit. Streams are per run and per session; sealedSeq is the public cursor.
 
 import type { Approval } from './approval.ts';
+import type { OutboxState } from './channel.ts';
 import type { MessageState } from './inbox.ts';
 import type { ItemKind, ItemState } from './plan.ts';
 import type { AttemptEnd, RunKind, TerminalState } from './run.ts';
@@ -53,6 +54,15 @@ export interface CronEvent {
   readonly error?: string;
   readonly summary?: string;
   readonly nextRunAtMs?: number;
+}
+
+/** Something to be sent through a channel came into another state. */
+export interface OutboxEvent {
+  readonly kind: 'outbox';
+  readonly id: string;
+  readonly channel: string;
+  readonly state: OutboxState;
+  readonly error?: string;
 }
 
 /** A message of an inbox came into another state. */
@@ -108,6 +118,7 @@ export type EventBody =
   | { readonly kind: 'approval.requested' | 'approval.resolved'; readonly approval: Approval }
   | { readonly kind: 'session.reset' | 'session.deleted' | 'session.patched' | 'session.compacted'; readonly sessionId: string }
   | { readonly kind: 'session.said'; readonly text: string }
+  | OutboxEvent
   | MessageEvent
   | TaskEvent
   | PlanEvent

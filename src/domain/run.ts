@@ -1,7 +1,8 @@
 // A run is one thing to do in one session. It keeps its id for life; attempts come and go under it.
 
+import type { Address } from './channel.ts';
 import type { CommandList } from './command.ts';
-import type { ToolOutcome } from './tool.ts';
+import type { ToolOutcome, ToolPolicy } from './tool.ts';
 import type { Attachment, EntryUsage } from './transcript.ts';
 import type { Wait } from './wait.ts';
 
@@ -84,7 +85,6 @@ export interface Replies {
   readonly left: number;
 }
 
-/** What the run is asked to do, as submitted. */
 /** What a run of kind `proof` does: layer 0, the checks that the worker never saw, the merge, layer 0 once more to compare. */
 export type ProofStep = 'prove' | 'held-out' | 'merge' | 'replay';
 
@@ -93,8 +93,19 @@ export interface Work {
   readonly planId: string | null;
 }
 
+/** Where the answer goes, and the message that it answers. */
+export interface Delivery {
+  readonly to: Address;
+  /** The message that shows that work is under way, and by which reaction. */
+  readonly ack?: { readonly messageId: string; readonly emoji: string };
+}
+
 export interface RunInput {
   readonly message: string;
+  /** Sends the answer through a channel. */
+  readonly deliver?: Delivery;
+  /** What the one who asked may make the agent use; whatever it starts may use no more. */
+  readonly tools?: ToolPolicy;
   readonly attachments?: readonly Attachment[];
   readonly model?: string;
   readonly extraSystemPrompt?: string;

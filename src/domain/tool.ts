@@ -59,7 +59,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
 const NOT_FOR_SUBAGENTS = ['sessions_list', 'sessions_history', 'sessions_send', 'session_status', 'agents_list', 'cron', 'gateway'];
 const TOOLS_OF_PARENTS = ['sessions_spawn', 'sessions_await'];
 
-interface ToolPolicy {
+export interface ToolPolicy {
   readonly allow?: readonly string[] | undefined;
   readonly deny?: readonly string[] | undefined;
 }
@@ -69,15 +69,17 @@ interface ToolUser {
   readonly sessionKey: string;
   readonly depth: number;
   readonly role: string | null;
+  /** What the one who asked may make it use. */
+  readonly narrowed?: ToolPolicy | undefined;
 }
 
 /**
  * Whether a run may use a tool: the lists of the file hold for all agents, an agent's own narrow them further,
- * then those of its role, and those of sub-agents further still.
+ * then those of its role and of the one who asked, and those of sub-agents further still.
  */
-export function isToolAllowed(config: Config, { agentId, sessionKey, depth, role }: ToolUser, tool: string): boolean {
+export function isToolAllowed(config: Config, { agentId, sessionKey, depth, role, narrowed }: ToolUser, tool: string): boolean {
   const own = config.agents.list.find((agent) => agent.id === agentId)?.tools;
-  const policies: (ToolPolicy | undefined)[] = [config.tools, own, role !== null && isRole(role) ? rolePolicy(config, role).tools : undefined];
+  const policies: (ToolPolicy | undefined)[] = [config.tools, own, role !== null && isRole(role) ? rolePolicy(config, role).tools : undefined, narrowed];
   if (isSubagentKey(sessionKey)) {
     const deepest = depth >= config.agents.defaults.subagents.maxDepth;
     policies.push(config.tools.subagents?.tools, { deny: deepest ? [...NOT_FOR_SUBAGENTS, ...TOOLS_OF_PARENTS] : NOT_FOR_SUBAGENTS });

@@ -50,6 +50,13 @@ export function newSecret(bytes = 32): string {
   return randomBytes(bytes).toString('hex');
 }
 
+const CODE_LETTERS = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';
+
+/** Eight letters and digits that nobody mistakes for each other. */
+export function newCode(): string {
+  return [...randomBytes(8)].map((byte) => CODE_LETTERS.charAt(byte & 31)).join('');
+}
+
 /** Uniform in [0, 1), for jitter. */
 export function jitter(): number {
   return Math.random();

@@ -126,7 +126,7 @@ export async function startWorker({ settings, store, clock, send }: WorkerOption
       observe,
       gates,
       refusals,
-      tools: tools.filter(({ spec }) => isToolAllowed(config, { agentId, sessionKey, depth: run.depth, role }, spec.name)),
+      tools: tools.filter(({ spec }) => isToolAllowed(config, { agentId, sessionKey, depth: run.depth, role, narrowed: run.input.tools }, spec.name)),
       context: {
         ...whose,
         workspace,

@@ -2,6 +2,7 @@
 
 import type { ApprovalState } from '../domain/approval.ts';
 import type { AttemptEnd, ChildPolicy, RunKind, RunState } from '../domain/run.ts';
+import type { InboundTable, OutboxTable, PeerTable, PlaceTable } from './tables-channels.ts';
 import type { DependencyTable, IncidentTable, PlanCommentTable, PlanItemTable } from './tables-plan.ts';
 import type { FileVersionTable, HeartbeatTable, MessageTable, SpawnAliasTable, TaskTable } from './tables-team.ts';
 import type { EvidenceTable, ValidationRequestTable, VerdictTable } from './tables-trust.ts';
@@ -39,6 +40,8 @@ export interface SessionTable {
   /** First sequence that is still shown to the model; what is older stays readable. */
   context_from: number;
   archived_at: number | null;
+  /** JSON of Address: where its people spoke last. */
+  route: string | null;
 }
 
 interface EntryTable {
@@ -323,4 +326,8 @@ export interface Tables {
   dependency: DependencyTable;
   incident: IncidentTable;
   work_spend: WorkSpendTable;
+  inbound: InboundTable;
+  place: PlaceTable;
+  outbox: OutboxTable;
+  peer: PeerTable;
 }

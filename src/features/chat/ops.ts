@@ -1,7 +1,7 @@
 // What people do to a conversation as a whole: begin it anew, set it, put words into it, let it go.
 
 import { fault } from '../../domain/fault-codes.ts';
-import type { RunOutcome, RunView } from '../../domain/run.ts';
+import type { Delivery, RunOutcome, RunView } from '../../domain/run.ts';
 import type { SessionSettings } from '../../domain/session-settings.ts';
 import { type EntryBody, NO_USAGE } from '../../domain/transcript.ts';
 import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
@@ -145,20 +145,25 @@ export type CommandEffect =
   | { readonly kind: 'none' }
   | { readonly kind: 'reset' }
   | { readonly kind: 'patch'; readonly patch: SessionPatch }
-  | { readonly kind: 'compact'; readonly keep: number };
+  | { readonly kind: 'compact'; readonly keep: number }
+  /** Stops what runs and waits in the session. */
+  | { readonly kind: 'stop' };
 
-interface Command extends Asked {
+export interface Command extends Asked {
   readonly agentId: string;
   /** The client's key: sent twice the command is carried out once. */
   readonly runKey: string;
   readonly command: string;
   readonly effect: CommandEffect;
   readonly reply: string;
+  readonly deliver?: Delivery;
 }
 
 /** Carries out a chat command and answers it in the conversation, as one run that is over at once and asks no model. */
-export const carryOutCommand = txOp('chat.command', function* (tx, asked: Command): OpSteps<{ run: RunView; created: boolean }> {
-  const { workspaceId, key, agentId, actor, runKey, command, effect, reply } = asked;
+export const carryOutCommand = txOp('chat.command', takeCommand);
+
+export function* takeCommand(tx: Tx, asked: Command): OpSteps<{ run: RunView; created: boolean }> {
+  const { workspaceId, key, agentId, actor, runKey, command, effect, reply, deliver } = asked;
   const lane = { lane: 'main', priority: 0, timeoutMs: 0 } as const;
   const { run: view, created } = yield* enqueueRun(tx, {
     workspaceId,
@@ -168,17 +173,21 @@ export const carryOutCommand = txOp('chat.command', function* (tx, asked: Comman
     sessionKey: key,
     agentId,
     ...lane,
-    input: { message: command },
+    input: { message: command, ...(deliver && { deliver }) },
   });
   if (!created) return { run: view, created };
   let session = yield* ensureSession(tx, { workspaceId, key, agentId });
   if (effect.kind === 'reset') session = yield* restart(tx, session, actor);
   else if (effect.kind === 'patch') session = yield* change(tx, session, effect.patch, actor);
   else if (effect.kind === 'compact') yield* compact(tx, session, effect.keep, actor);
+  else if (effect.kind === 'stop') {
+    const open = yield* tx.all(openRunsOfSession, { workspaceId, sessionKey: key });
+    yield* stopRuns(tx, open.filter(({ id }) => id !== view.id), actor, 'stop');
+  }
   yield* appendEntries(tx, session.id, view.id, [{ kind: 'note', text: reply }]);
   const run = yield* tx.one(runById, { id: view.id });
   if (!run) throw new Error(`run ${view.id} was not stored`);
   const outcome: RunOutcome = { text: reply, stopReason: 'injected', usage: NO_USAGE, steps: 0 };
   yield* endRun(tx, run, { state: 'succeeded', attempt: 'done', actor, outcome });
   return { run: { ...view, state: 'succeeded', endedAt: tx.now, outcome }, created };
-});
+}

@@ -74,6 +74,7 @@ function joins(run: RunTable, other: RunTable): boolean {
   return (
     two.collect !== undefined &&
     two.attachments === undefined &&
+    JSON.stringify([one.deliver?.to, one.tools]) === JSON.stringify([two.deliver?.to, two.tools]) &&
     one.model === two.model &&
     one.thinking === two.thinking &&
     one.extraSystemPrompt === two.extraSystemPrompt

@@ -7,6 +7,7 @@ import { NO_USAGE } from '../../domain/transcript.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { withdrawOf } from '../approvals/ops.ts';
+import { sendAnswer } from '../channels/answers.ts';
 import { settleMail } from '../inbox/mail.ts';
 import { archiveSession, byKey } from '../sessions/ops.ts';
 import { chargeInterrupted } from '../usage/ledger.ts';
@@ -94,6 +95,7 @@ export function* endRun(tx: Tx, run: RunTable, { state, attempt, outcome, actor 
   const awaiting = yield* settleTarget(tx, `run:${run.id}`);
   yield* settleMail(tx, run, state);
   if (state !== 'succeeded') yield* blockStalled(tx, input, run, outcome);
+  yield* sendAnswer(tx, run, input, outcome, state);
   const { report } = input;
   if (report) yield* reportOutcome(tx, run, outcome, state, report, awaiting);
   const joined = yield* tx.all(collectedBy, { id: run.id });

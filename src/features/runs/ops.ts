@@ -4,13 +4,13 @@ import { fault } from '../../domain/fault-codes.ts';
 import { type QueueSettings, queueFor } from '../../domain/queue-mode.ts';
 import { isTerminal, type RunView } from '../../domain/run.ts';
 import type { SessionSettings } from '../../domain/session-settings.ts';
-import { type OpSteps, readOp, statement, txOp } from '../../ports/store.ts';
+import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
 import { byKey } from '../sessions/ops.ts';
 import { admitMessage } from './collect.ts';
 import { stopRuns } from './end.ts';
 import { enqueueRun, type RunRequest, type Submitted } from './enqueue.ts';
-import { openRunsOfSession, runById, runByKey, viewRun } from './rows.ts';
+import { openRunsOfSession, runById, runByKey, toolsOf, viewRun } from './rows.ts';
 
 const recentRuns = statement<{ workspaceId: string; limit: number }>()((db, p) =>
   db.selectFrom('run').selectAll().where('workspace_id', '=', p.workspaceId).orderBy('queued_at', 'desc').limit(p.limit),
@@ -55,14 +55,16 @@ export const submitRun = txOp('runs.submit', function* (tx, request: RunRequest)
   return yield* enqueueRun(tx, request);
 });
 
-interface Message extends RunRequest {
+export interface Message extends RunRequest {
   readonly sessionKey: string;
   /** How messages wait where the session says nothing else. */
   readonly queue: QueueSettings;
 }
 
 /** The same for a message of a person to a session that may be busy. @throws Fault `session.queue_full` */
-export const submitMessage = txOp('runs.submitMessage', function* (tx, { queue: defaults, ...request }: Message): OpSteps<Submitted> {
+export const submitMessage = txOp('runs.submitMessage', takeMessage);
+
+export function* takeMessage(tx: Tx, { queue: defaults, ...request }: Message): OpSteps<Submitted> {
   const { workspaceId, sessionKey, runKey, actor } = request;
   if (yield* tx.one(runByKey, { workspaceId, runKey })) return yield* enqueueRun(tx, request);
   const session = yield* tx.one(byKey, { workspaceId, key: sessionKey });
@@ -70,7 +72,7 @@ export const submitMessage = txOp('runs.submitMessage', function* (tx, { queue: 
   const notBefore = yield* admitMessage(tx, { workspaceId, sessionKey, actor, queue });
   const input = queue.mode === 'collect' ? { ...request.input, collect: { cap: queue.cap } } : request.input;
   return yield* enqueueRun(tx, { ...request, input, notBefore });
-});
+}
 
 interface NestedRequest extends Omit<RunRequest, 'kind' | 'lane' | 'parent'> {
   readonly parentRunId: string;
@@ -83,7 +85,8 @@ export const submitNested = txOp(
     const parent = yield* tx.one(runById, { id: parentRunId });
     if (!parent) throw fault('run.not_found', { id: parentRunId });
     const place = { runId: parent.id, rootId: parent.root_id, depth: parent.depth, childPolicy: 'adopt' } as const;
-    return yield* enqueueRun(tx, { ...request, kind: 'nested', lane: 'nested', parent: place });
+    const input = { ...request.input, ...toolsOf(parent) };
+    return yield* enqueueRun(tx, { ...request, input, kind: 'nested', lane: 'nested', parent: place });
   },
   { worker: true },
 );

@@ -1,7 +1,7 @@
 // Who hears what came of a run: as an event with the next turn of a session, or as a result with a turn of its own.
 
 import { PRIORITY } from '../../domain/lane.ts';
-import type { Replies, Report, RunOutcome, TerminalState } from '../../domain/run.ts';
+import type { Replies, Report, RunInput, RunOutcome, TerminalState } from '../../domain/run.ts';
 import { agentIdOf, isSubagentKey } from '../../domain/session.ts';
 import { describeResult } from '../../domain/spawn.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
@@ -74,7 +74,8 @@ function* announce(tx: Tx, cause: RunTable, { sessionKey, agentId }: Pick<Report
   const place = { lane: isSubagentKey(sessionKey) ? 'subagent' : 'main', priority: PRIORITY.urgent } as const;
   if (!(yield* hasRoom(tx, { workspaceId, ...place }))) return; // told with the session's next turn
   const parent = yield* ancestorIn(tx, cause, sessionKey);
-  const inherited = parent && isSubagentKey(sessionKey) ? (JSON.parse(parent.input) as { report?: Report }).report : undefined; // written by enqueueRun
+  const { report, deliver, tools }: Partial<RunInput> = parent ? (JSON.parse(parent.input) as RunInput) : {}; // written by enqueueRun
+  const inherited = isSubagentKey(sessionKey) ? report : undefined;
   yield* enqueueRun(tx, {
     workspaceId,
     actor: `run:${cause.id}`,
@@ -84,7 +85,7 @@ function* announce(tx: Tx, cause: RunTable, { sessionKey, agentId }: Pick<Report
     agentId,
     ...place,
     timeoutMs: parent?.timeout_ms ?? cause.timeout_ms,
-    input: { message: '', ...(inherited && { report: inherited }) },
+    input: { message: '', ...(inherited && { report: inherited }), ...(deliver && { deliver: { to: deliver.to } }), ...(tools && { tools }) },
     ...(parent && { parent: { runId: parent.id, rootId: parent.root_id, depth: parent.depth, childPolicy: 'adopt' as const } }),
     role: parent?.role ?? null,
   });

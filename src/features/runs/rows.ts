@@ -1,7 +1,7 @@
 // Statements on the run table that several ops share, and a run as it is shown.
 
 import type { EventBody } from '../../domain/event.ts';
-import type { RunOutcome, RunView } from '../../domain/run.ts';
+import type { RunInput, RunOutcome, RunView } from '../../domain/run.ts';
 import type { Wait } from '../../domain/wait.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
@@ -64,4 +64,10 @@ export function viewRun(run: RunTable): RunView {
     jobId: run.job_id,
     wait: run.state === 'waiting' && run.wait !== null ? (JSON.parse(run.wait) as Wait) : null, // written by suspendRun
   };
+}
+
+/** What a run may make its agent use is the most that its children may. */
+export function toolsOf(run: Pick<RunTable, 'input'> | undefined): Pick<RunInput, 'tools'> {
+  const { tools }: Partial<RunInput> = run ? (JSON.parse(run.input) as RunInput) : {}; // written by enqueueRun
+  return tools ? { tools } : {};
 }

@@ -71,6 +71,7 @@ export const importSession = txOp('sessions.import', function* (tx, { workspaceI
     spawned_by: session.spawnedBy,
     context_from: 1,
     archived_at: holder ? tx.now : null, // the key is in use here: it stays readable by its id
+    route: null,
   });
   if (entries.length > 0) yield* appendEntries(tx, id, null, entries);
   yield* tx.run(noteImported, { workspaceId, name, value: String(entries.length), now: tx.now });

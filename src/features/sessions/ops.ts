@@ -38,6 +38,7 @@ const insertSession = statement<{ id: string; workspaceId: string; key: string; 
       spawned_by: null,
       context_from: 1,
       archived_at: null,
+      route: null,
     })
     .onConflict((clash) => clash.columns(['workspace_id', 'key']).where('archived_at', 'is', null).doNothing())
     .returningAll(),
@@ -127,6 +128,7 @@ export const insertSessionRow = statement<SessionTable>()((db, p) =>
       'spawned_by',
       'context_from',
       'archived_at',
+      'route',
     ),
   }),
 );

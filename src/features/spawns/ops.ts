@@ -11,7 +11,7 @@ import { openApproval } from '../approvals/ops.ts';
 import { appendEvent } from '../events/ops.ts';
 import { stopRuns } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
-import { runById } from '../runs/rows.ts';
+import { runById, toolsOf } from '../runs/rows.ts';
 import { archiveSession, ensureSession, nameSession } from '../sessions/ops.ts';
 import { fitsAbove } from '../usage/ledger.ts';
 import { settleTarget } from '../waits/ops.ts';
@@ -208,6 +208,7 @@ function* begin(tx: Tx, spawn: SpawnTable, parent: RunTable | undefined): OpStep
       ...(budget && { budget }),
       ...(commands && { commands }),
       ...(work && { work }),
+      ...toolsOf(parent),
       ...(report && childPolicy !== 'detach' && { report }),
       ...(spawn.cleanup === 'delete' && { archive: true }),
     },

@@ -7,6 +7,7 @@ import { cluster } from './0004-cluster.ts';
 import { team } from './0005-team.ts';
 import { trust } from './0006-trust.ts';
 import { plans } from './0007-plans.ts';
+import { channels } from './0008-channels.ts';
 
 export interface Migration {
   readonly version: number;
@@ -14,6 +15,6 @@ export interface Migration {
   readonly statements: readonly string[];
 }
 
-export const MIGRATIONS: readonly Migration[] = [heart, doors, orchestration, cluster, team, trust, plans];
+export const MIGRATIONS: readonly Migration[] = [heart, doors, orchestration, cluster, team, trust, plans, channels];
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)?.version ?? 0;
