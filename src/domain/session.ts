@@ -31,8 +31,11 @@ export function canonicalSessionKey(written: string, { defaultAgentId, mainKey }
   if (key === '' || key === 'main' || key === mainKey) return `agent:${defaultAgentId}:${mainKey}`;
   if (!key.startsWith('agent:')) return `agent:${defaultAgentId}:${key}`;
   if (agentIdOf(key) === undefined) throw fault('session.key_invalid', { key });
-  return key;
+  return key.replace(SHORT_CHANNEL, '$1channel:$2');
 }
+
+/** `agent:main:slack:C0123ABC`, as older files have it, is the channel's own session. */
+const SHORT_CHANNEL = /^(agent:[^:]+:slack:)([cg][a-z0-9]{7,})(?=$|:thread:)/;
 
 /** `direct`, `group` or `cron`-like kinds as existing clients show them. */
 export function sessionKind(key: string): 'direct' | 'group' {

@@ -53,10 +53,11 @@ export const INTERRUPTED =
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   'group:fs': ['read', 'write', 'edit'],
   'group:runtime': ['exec', 'process'],
+  'group:messaging': ['message'],
   'group:sessions': ['sessions_list', 'sessions_history', 'sessions_send', 'sessions_spawn', 'sessions_await', 'session_status'],
 };
 /** What sub-agents have no use for: they work for the one who started them, and talk to nobody else. */
-const NOT_FOR_SUBAGENTS = ['sessions_list', 'sessions_history', 'sessions_send', 'session_status', 'agents_list', 'cron', 'gateway'];
+const NOT_FOR_SUBAGENTS = ['sessions_list', 'sessions_history', 'sessions_send', 'session_status', 'agents_list', 'cron', 'gateway', 'message'];
 const TOOLS_OF_PARENTS = ['sessions_spawn', 'sessions_await'];
 
 export interface ToolPolicy {

@@ -3,13 +3,14 @@
 import type { AnyMethod } from '../ports/method.ts';
 import { agentIdentity, agentsList, modelsList } from './agents/methods.ts';
 import { execApprovalsGet, execApprovalsSet } from './approvals/exec-file.ts';
+import { channelsStatus, outboxList, pairingApprove, pairingList, pairingSet, routesExplain, send } from './channels/methods.ts';
 import { chatInject, sessionsCompact, sessionsDelete, sessionsPatch, sessionsReset } from './chat/methods.ts';
 import { configApply, configEdit, configGet, configHistory, configPatch, configSchema, configSet, configUndo } from './config/methods.ts';
 import { cronAdd, cronList, cronRemove, cronRun, cronRuns, cronStatus, cronUpdate } from './cron/methods.ts';
 import { approvalsList, approvalsResolve, execApprovalRequest, execApprovalResolve } from './decisions/methods.ts';
 import { devicePairApprove, devicePairList, devicePairReject, deviceTokenRevoke, deviceTokenRotate } from './devices/methods.ts';
 import { eventsSinceMethod } from './events/methods.ts';
-import { channelsStatus, health, status, systemPresence } from './health/methods.ts';
+import { health, status, systemPresence } from './health/methods.ts';
 import { lastHeartbeat, setHeartbeats, systemEvent, wakeMethod } from './heartbeats/methods.ts';
 import { decisionsList } from './inbox/decisions.ts';
 import { inboxAck, inboxList, inboxRead, inboxSend, inboxThread } from './inbox/methods.ts';
@@ -48,6 +49,12 @@ export const methods: readonly AnyMethod[] = [
   status,
   systemPresence,
   channelsStatus,
+  routesExplain,
+  send,
+  outboxList,
+  pairingList,
+  pairingApprove,
+  pairingSet,
   runsSubmit,
   runsGet,
   runsList,

@@ -2,6 +2,10 @@
 
 import type { AnyOp } from '../ports/store.ts';
 import { getApproval, listApprovals, requestApproval } from './approvals/ops.ts';
+import { beginLive, closeQuestion, dueOutgoing, getOutgoing, listOutgoing, noteProgress, queueOutgoing, settleEntry } from './channels/outbox.ts';
+import { approvePeer, listPeers, setPeer } from './channels/peers.ts';
+import { activePlaces, lookAtMessage, receive } from './channels/receive.ts';
+import { sayInChannel } from './channels/say.ts';
 import { carryOutCommand, compactSession, deleteSession, injectMessage, patchSession, resetSession, setModelOverride } from './chat/ops.ts';
 import { cronSlots, getCronJob, listCronJobs, nextCronSlot, putCronJob, removeCronJob, runCronJob, settleCron, tickCron } from './cron/ops.ts';
 import { expireApprovals, fundWaiting, resolveApproval } from './decisions/ops.ts';
@@ -106,6 +110,21 @@ export const ops: readonly AnyOp[] = [
   listSpawns,
   tidySessions,
   resolveApproval,
+  activePlaces,
+  lookAtMessage,
+  receive,
+  beginLive,
+  closeQuestion,
+  dueOutgoing,
+  getOutgoing,
+  listOutgoing,
+  noteProgress,
+  queueOutgoing,
+  settleEntry,
+  sayInChannel,
+  approvePeer,
+  listPeers,
+  setPeer,
   carryOutCommand,
   compactSession,
   deleteSession,

@@ -23,6 +23,7 @@ export function gatherSecrets(config: Config, { stateDir, token: givenToken, pas
   const password = givenPassword ?? writtenPassword;
   const devices = guarded('make a secret', () => storedSecret(stateDir, 'device-secret'));
   const providerKeys = providerKeysIn({ ...variablesIn(config), ...variables });
-  const all = [...secretsIn(config), token, devices, ...(password ? [password] : []), ...Object.values(providerKeys)];
+  const channelTokens = ['SLACK_BOT_TOKEN', 'SLACK_APP_TOKEN'].flatMap((name) => variables[name] ?? []);
+  const all = [...secretsIn(config), token, devices, ...(password ? [password] : []), ...Object.values(providerKeys), ...channelTokens];
   return { shared: { mode, token, password }, devices, providerKeys, all };
 }

@@ -4,15 +4,17 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { rolesPath } from '../adapters/config/roles-file.ts';
+import { channels as channelCatalog } from '../adapters/channels/catalog.ts';
 import { describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
 import type { ThreadStore } from '../adapters/store/clients.ts';
-import { type Config, defaultAgentId, type LoadedConfig, withoutCredentials, workspaceOf } from '../domain/config.ts';
+import { type Config, defaultAgentId, type LoadedConfig, variablesIn, withoutCredentials, workspaceOf } from '../domain/config.ts';
 import type { SealedEvent } from '../domain/event.ts';
 import { laneLimits } from '../domain/lane.ts';
 import { phasesFrom } from '../domain/phase.ts';
 import { sandboxChoice } from '../domain/tool.ts';
 import type { WorkerToGateway } from '../domain/worker-frame.ts';
 import { checkSharedSecret, deviceToken } from '../doors/auth.ts';
+import { type ChannelDoor, openChannelDoor } from '../doors/channels/door.ts';
 import { createHttpDoor } from '../doors/http.ts';
 import { importRun } from '../doors/import/methods.ts';
 import { createLoginGuard } from '../doors/login-guard.ts';
@@ -58,7 +60,7 @@ const EXPEL_AFTER_MS = 20;
 /** The owner may edit files by hand. */
 const PUBLISH_EVERY_MS = 5000;
 /** What only one node does at a time, for each workspace. */
-export const LEASES = ['ticker', 'heartbeats', 'tidy', 'team'] as const;
+export const LEASES = ['ticker', 'heartbeats', 'tidy', 'team', 'channels'] as const;
 
 /** A workspace as far as its folder tells: before there is a store. */
 export interface Prepared {
@@ -108,6 +110,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
   let cronDoor: CronDoor | undefined;
   let publishing: Loop | undefined;
   let team: Team | undefined;
+  let channels: ChannelDoor | undefined;
   let cursor = 0;
   const ready = { worker: live.config().gateway.workers === 0, stopping: false };
 
@@ -129,6 +132,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
     log,
     onFrame: (frame) => {
       fanOut.onFrame(frame);
+      channels?.onFrame(frame);
       if (isShared && (frame.kind === 'delta' || frame.kind === 'tool')) store.tell({ workspaceId, frame });
       if (frame.kind !== 'ready') return;
       ready.worker = true;
@@ -167,6 +171,8 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
       const pick = sandbox();
       return pick ? describeSandbox(pick(sandboxChoice(live.config(), agentId))) : { level: 'probing' };
     },
+    channels: () => channels?.list() ?? [],
+    channelCatalog,
     workers: pool.list,
     whenEnded: fanOut.whenEnded,
     whenDecided: fanOut.whenDecided,
@@ -245,6 +251,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
     pool.reconfigure();
     publishing?.poke();
     team?.reconfigure();
+    channels?.reconfigure();
     health.dirty();
     if (JSON.stringify(before.config.gateway.auth) !== JSON.stringify(now.config.gateway.auth))
       setTimeout(() => ws.expel(({ bySharedSecret }) => bySharedSecret === true, 'gateway credentials changed'), EXPEL_AFTER_MS); // the one who asked gets an answer first
@@ -268,11 +275,15 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
       for (const event of events) {
         fanOut.onEvent(event);
         team?.onEvent(event);
+        channels?.onEvent(event.body, event.runKey);
       }
       cursor = events.at(-1)?.sealedSeq ?? cursor;
     },
     /** What a worker of another node streams reaches the clients of this one. */
-    onFrame: (frame: WorkerToGateway) => fanOut.onFrame(frame),
+    onFrame: (frame: WorkerToGateway) => {
+      fanOut.onFrame(frame);
+      channels?.onFrame(frame);
+    },
     onTaken: () => ticker?.poke(),
     /** Whether this is the shared secret of the workspace, or the token of its hooks. */
     knows: (credential: string): boolean => {
@@ -295,6 +306,14 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
         isMine: isMine('team'),
         onPhases: () => ticker?.poke(),
       });
+      channels = openChannelDoor({
+        ...loops,
+        isMine: isMine('channels'),
+        catalog: channelCatalog,
+        variables: { ...variablesIn(live.config()), ...environment.variables },
+        contextFor: (principal) => rpc.contextFor(principal, () => undefined),
+        onState: health.dirty,
+      });
       const { phases } = team;
       ticker = startTicker({ ...loops, phases, isMine: isMine('ticker') });
       const readHeartbeat = (agentId: string) => readHeartbeatFile(workspaceOf(live.config(), agentId), home);
@@ -306,7 +325,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
       const watches = [environment.configPath, rolesPath(environment.configPath)].map((path) => watchFile({ path, look: () => void live.file.refresh() }));
       endLoops = async () => {
         for (const watch of watches) watch.close();
-        await Promise.all([ticker?.stop(), cronDoor?.stop(), publishing?.stop(), team?.stop(), pacemaker.stop(), tidying.stop(), reaper.stop()]);
+        await Promise.all([ticker?.stop(), cronDoor?.stop(), publishing?.stop(), team?.stop(), channels?.stop(), pacemaker.stop(), tidying.stop(), reaper.stop()]);
       };
     },
     /** Lets clients go and takes nothing new, gives runs their time to end. */

@@ -50,8 +50,8 @@ export interface ChannelWorld {
   readonly log: Log;
   /** Resolves when the event is durable: only then may the provider hear that it arrived. */
   readonly onEvent: (event: ChannelEvent) => Promise<void>;
-  /** The state is another one; `back` after a time in which events may have been missed, since an instant (epoch ms). */
-  readonly onState: (back?: { readonly since: number }) => void;
+  /** The state is another one; `back` after a time in which events may have been missed: since an instant (epoch ms), or since the last stop. */
+  readonly onState: (back?: { readonly since: number | null }) => void;
 }
 
 export interface Channel {

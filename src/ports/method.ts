@@ -3,10 +3,12 @@
 import type { z } from 'zod';
 import type { Approval } from '../domain/approval.ts';
 import type { Principal, Scope } from '../domain/authorize.ts';
+import type { ChannelAccount, ConnectionState } from '../domain/channel.ts';
 import type { LoadedConfig } from '../domain/config.ts';
 import type { RunEnded } from '../domain/event.ts';
 import type { Phases } from '../domain/phase.ts';
 import type { Clock } from '../kit/clock.ts';
+import type { Channel } from './channel.ts';
 import type { ConfigFile } from './config-file.ts';
 import type { Store } from './store.ts';
 
@@ -16,6 +18,16 @@ export interface TeamStatus {
   readonly exists: boolean;
   readonly phases: Phases;
   readonly observed: Readonly<Record<string, Readonly<Record<string, number>> | null>>;
+}
+
+/** An account of a message channel, and how its connection stands. */
+export interface ChannelStatus {
+  readonly channel: Channel;
+  readonly account: string;
+  readonly settings: ChannelAccount;
+  readonly isConfigured: boolean;
+  /** Missing where this node does not hold the connection. */
+  readonly state: ConnectionState | undefined;
 }
 
 /** What methods may ask of the running gateway beyond the store. */
@@ -30,6 +42,8 @@ export interface Gateway {
   readonly config: () => LoadedConfig;
   readonly logFile: () => string;
   readonly presence: () => readonly unknown[];
+  readonly channels: () => readonly ChannelStatus[];
+  readonly channelCatalog: readonly Channel[];
   /** What agents' commands get here, by agent. */
   readonly sandbox: (agentId: string) => { readonly level: string; readonly reason?: string };
   readonly workers: () => readonly { readonly id: string; readonly pid: number; readonly startedAt: number; readonly deaths: number }[];

@@ -7,6 +7,7 @@ import { CliError, DEFAULT_TIMEOUT_MS, type VerbContext } from './verb.ts';
 import { addAgentVerb } from './verbs/agent.ts';
 import { addAgentsVerbs } from './verbs/agents.ts';
 import { addApprovalVerbs } from './verbs/approvals.ts';
+import { addChannelVerbs } from './verbs/channels.ts';
 import { addClusterVerbs } from './verbs/cluster.ts';
 import { addConfigVerbs } from './verbs/config.ts';
 import { addCronVerbs } from './verbs/cron.ts';
@@ -21,6 +22,7 @@ import { addModelVerbs } from './verbs/models.ts';
 import { addPlanVerbs } from './verbs/plan.ts';
 import { addProofVerbs } from './verbs/proof.ts';
 import { addRuntimeVerbs } from './verbs/runtime.ts';
+import { addSimulatorVerbs } from './verbs/simulator.ts';
 import { addSpawnVerbs } from './verbs/spawn.ts';
 import { addSystemVerbs } from './verbs/system.ts';
 import { addTaskVerbs } from './verbs/task.ts';
@@ -81,6 +83,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addDeviceVerbs(program, context);
   addApprovalVerbs(program, context);
   addCronVerbs(program, context);
+  addChannelVerbs(program, context);
   addSpawnVerbs(program, context, setExit);
   addInboxVerbs(program, context);
   addImportVerb(program, context);
@@ -96,14 +99,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addWhyVerb(program, context);
   addClusterVerbs(program, context, setExit);
   addTuiVerb(program, context);
-  program
-    .command('simulator')
-    .description('Speak for a model without any key: a local server that answers from a scenario file')
-    .option('--port <port>', 'port to listen on', '18800')
-    .option('--scenario <file>', 'scenario file (JSON5)')
-    .action(async ({ port, scenario }: { port: string; scenario?: string }) => {
-      setExit(await world.runSimulator({ port: Number(port), scenario, onReady: (url) => world.out(simulatorHelp(url)) }));
-    });
+  addSimulatorVerbs(program, context, setExit);
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;
@@ -130,15 +126,4 @@ function timeoutOf(flag: string | undefined): number {
   const ms = flag === undefined ? DEFAULT_TIMEOUT_MS : Number(flag);
   if (!Number.isFinite(ms) || ms <= 0) throw new CliError('--timeout must be a positive number of milliseconds');
   return ms;
-}
-
-function simulatorHelp(url: string): string {
-  return `The simulator answers at ${url} (Messages API and chat completions).
-To let the gateway use it, put this into clawdbot.json:
-
-  models: { providers: { simulator: { baseUrl: "${url}", api: "anthropic-messages", apiKey: "none" } } },
-  agents: { defaults: { model: "simulator/any" } },
-
-Stop it with Ctrl-C.
-`;
 }

@@ -69,6 +69,13 @@ export interface CliWorld {
     readonly scenario: string | undefined;
     readonly onReady: (url: string) => void;
   }) => Promise<number>;
+  /** A Slack to talk with the gateway through: what is typed is said by the owner. */
+  readonly runSlackSimulator: (options: {
+    readonly port: number;
+    readonly owner: string;
+    readonly onSaid: (channel: string, text: string, isEdit: boolean) => void;
+    readonly onReady: (url: string) => void;
+  }) => Promise<number>;
 }
 
 export interface Profile {

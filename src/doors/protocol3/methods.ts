@@ -11,7 +11,7 @@ import { NEVER_MS, waitForEnd } from '../../features/runs/wait.ts';
 import { resolveKey } from '../../features/sessions/methods.ts';
 import { getSession } from '../../features/sessions/ops.ts';
 import { type AnyMethod, type LaterReply, type MethodContext, method } from '../../ports/method.ts';
-import { commandIn } from './commands.ts';
+import { type ChatCommand, commandIn } from '../chat/commands.ts';
 import type { RunEvents } from './run-events.ts';
 
 const Payload = z.record(z.string(), z.unknown());
@@ -78,6 +78,7 @@ export function protocolMethods(events: Pick<RunEvents, 'alias'>): readonly AnyM
         ...(lane !== undefined && { lane }),
         ...(extraSystemPrompt !== undefined && { extraSystemPrompt }),
         ...(attachments && { attachments: toImages(attachments) }),
+        ...(input.deliver && { deliver: deliveryOf(input) }),
       });
       if (isTerminal(run.state)) return finalPayload(context, run);
       context.replyLater(finalReply(context, run.runKey));
@@ -176,12 +177,34 @@ interface SentCommand {
 }
 
 /** Carries the command out once, whatever is sent how often. What follows a command that begins anew goes to the agent under the client's key. */
-async function answerCommand(context: MethodContext, { sessionKey, message, idempotencyKey }: SentCommand, command: NonNullable<ReturnType<typeof commandIn>>) {
+async function answerCommand(context: MethodContext, { sessionKey, message, idempotencyKey }: SentCommand, command: ChatCommand) {
   const session = sessionOf(context, sessionKey);
-  const { effect, reply, rest } = await command(context, session.key);
+  const { effect, reply, rest } = await command.run(context, session.key);
   const runKey = rest === undefined ? idempotencyKey : `${idempotencyKey}#command`;
   const { created } = await context.store.call(carryOutCommand, { ...session, runKey, command: message, effect, reply });
   return { created, rest };
+}
+
+interface Delivered {
+  readonly channel?: string | undefined;
+  readonly replyChannel?: string | undefined;
+  readonly to?: string | undefined;
+  readonly replyTo?: string | undefined;
+  readonly accountId?: string | undefined;
+  readonly replyAccountId?: string | undefined;
+  readonly threadId?: string | undefined;
+}
+
+function deliveryOf({ channel, replyChannel, to, replyTo, accountId, replyAccountId, threadId }: Delivered) {
+  const named = replyChannel ?? channel;
+  const account = replyAccountId ?? accountId;
+  const target = replyTo ?? to;
+  return {
+    ...(named && named !== 'last' && { channel: named }),
+    ...(account && { account }),
+    ...(target && { to: target }),
+    ...(threadId && { thread: threadId }),
+  };
 }
 
 async function finalReply(context: MethodContext, runKey: string): Promise<LaterReply> {

@@ -65,12 +65,6 @@ const empty: readonly AnyMethod[] = [
 const refusals: readonly AnyMethod[] = [
   refused('channels.logout', 'operator.admin', 'Signs a channel out. No channels are configured.', () => 'invalid channels.logout channel'),
   refused(
-    'send',
-    'operator.write',
-    'Sends a message through a channel. No channels are configured.',
-    ({ channel }) => `unsupported channel: ${String(channel ?? 'whatsapp')}`,
-  ),
-  refused(
     'poll',
     'operator.admin',
     'Asks a question in a channel. No channels are configured.',

@@ -3,6 +3,7 @@
 import type { Tool } from '../../ports/tool.ts';
 import { createCronTool } from './cron.ts';
 import { createInboxTool } from './inbox.ts';
+import { createMessageTool } from './message.ts';
 import { createPlanTool } from './plan.ts';
 import { createSendTool } from './send.ts';
 import { createAgentsListTool, createHistoryTool, createSessionsListTool, createStatusTool } from './sessions.ts';
@@ -23,5 +24,7 @@ export function createAgentTools(world: AgentToolWorld): readonly Tool[] {
     createInboxTool(world),
     createPlanTool(world),
     createTaskTool(world),
+    // Without a channel there is nobody to write to.
+    ...(world.config.channels.slack ? [createMessageTool(world)] : []),
   ];
 }

@@ -61,7 +61,7 @@ export function* askForPairing(tx: Tx, workspaceId: string, { channel, account, 
   if ((yield* tx.all(pendingPeers, { workspaceId, channel, now: tx.now })).length >= MAX_PENDING) return;
   const row = { workspace_id: workspaceId, channel, account, id: sender.id, name: sender.name, state: 'pending' as const, code, place };
   yield* tx.run(putPeer, { ...row, asked_at: tx.now, deadline_at: tx.now + CODE_LASTS_MS, decided_by: null });
-  const text = `We have not met: my owner lets people in. Give him this code within the hour: *${code}*\n\nHe approves it with \`clawdbot pairing approve ${channel} ${code}\``;
+  const text = `We have not met: my owner lets people in. Give him this code within the hour: **${code}**\n\nHe approves it with \`clawdbot pairing approve ${channel} ${code}\``;
   yield* putOutbox(tx, {
     workspaceId,
     to: { channel, account, place, thread },

@@ -11,7 +11,7 @@ import type { RunTable } from '../../ports/tables.ts';
 import type { InboundTable, PlaceTable } from '../../ports/tables-channels.ts';
 import { type CommandEffect, takeCommand } from '../chat/ops.ts';
 import { type Message, takeMessage } from '../runs/ops.ts';
-import { runById } from '../runs/rows.ts';
+import { openRunsOfSession, runById } from '../runs/rows.ts';
 import { ensureSession } from '../sessions/ops.ts';
 import { noteSystemEvent } from '../sessions/system-events.ts';
 import { noteRoute } from './answers.ts';
@@ -172,6 +172,7 @@ function* accept(tx: Tx, args: ReceiveArgs, event: IncomingMessage, admission: E
   const said = command?.rest === undefined ? event : { ...event, text: command.rest };
   const heard = yield* tellHeard(tx, args, event, account.historyLimit);
   const request: Message = {
+    ...(yield* beforeLaterOnes(tx, args, event, sessionKey)),
     ...{ workspaceId, actor, sessionKey, agentId, queue, timeoutMs, lane: 'main', priority: PRIORITY.interactive },
     runKey: command ? `${runKey}:rest` : runKey,
     input: {
@@ -193,6 +194,18 @@ function* accept(tx: Tx, args: ReceiveArgs, event: IncomingMessage, admission: E
   }
   yield* settle('accepted', { sessionKey, runId: run.id });
   return { fate: 'accepted', runId: run.id, runKey: run.runKey, deliver };
+}
+
+/** The place in the queue of a message that came after one that was said later: before that one, if that has not begun. */
+function* beforeLaterOnes(tx: Tx, { workspaceId }: ReceiveArgs, { channel, account, place, messageId }: IncomingMessage, sessionKey: string): OpSteps<Pick<Message, 'id' | 'queuedAt'>> {
+  const saidAt = (runKey: string) => Number(runKey.slice(prefix.length).replace(':rest', ''));
+  const prefix = `${channel}:${account}:${place}:`;
+  const waiting = (yield* tx.all(openRunsOfSession, { workspaceId, sessionKey })).filter((run) => hasNotBegun(run) && run.client_key.startsWith(prefix));
+  const later = waiting.findIndex(({ client_key }) => saidAt(client_key) > Number(messageId));
+  const [before, after] = [waiting[later - 1], waiting[later]];
+  if (!after) return {};
+  // Ids sort as text: what continues one stands right behind it.
+  return before ? { queuedAt: before.queued_at, id: `${before.id}A` } : { queuedAt: after.queued_at - 1 };
 }
 
 /** What was said before and was not for the agent, oldest first; told once. */

@@ -1,5 +1,6 @@
 // What a slot sets going: a turn in a fresh session of the job, or an event for the main one. Asks its checks first.
 
+import { type Address, DEFAULT_ACCOUNT } from '../../domain/channel.ts';
 import { type CronCheck, type CronSpec, jobPriority } from '../../domain/cron.ts';
 import { STALE_AFTER_MS } from '../../domain/heartbeat-file.ts';
 import type { Report } from '../../domain/run.ts';
@@ -7,10 +8,12 @@ import type { Blocked, TaskState } from '../../domain/task.ts';
 import { slugOf } from '../../domain/team.ts';
 import { localTime } from '../../kit/cron-time.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
+import { routeOf } from '../channels/answers.ts';
 import { hasMail } from '../inbox/mail.ts';
 import { enqueueRun, hasRoom } from '../runs/enqueue.ts';
 import { lookAt } from '../runs/look.ts';
 import { openRunsOfSession } from '../runs/rows.ts';
+import { byKey } from '../sessions/ops.ts';
 import { hasUntoldEvents, noteSystemEvent } from '../sessions/system-events.ts';
 
 /** What of the configuration a schedule needs. */
@@ -169,6 +172,7 @@ function* queueTurn(tx: Tx, home: CronHome, { jobId, spec, at, actor }: Firing, 
     now: spec.wakeMode === 'now',
     maxChars: isolation.postToMainMode === 'full' ? (isolation.postToMainMaxChars ?? FULL_CHARS) : SUMMARY_CHARS,
   };
+  const deliver = payload.deliver === true || payload.to !== undefined ? yield* addressOf(tx, workspaceId, payload, mainSession) : undefined;
   const zone = (schedule.kind === 'cron' && schedule.tz) || home.zone;
   const { run } = yield* enqueueRun(tx, {
     workspaceId,
@@ -184,9 +188,17 @@ function* queueTurn(tx: Tx, home: CronHome, { jobId, spec, at, actor }: Firing, 
       message: `[cron:${jobId} ${spec.name}] ${payload.message}\nCurrent time: ${localTime(tx.now, zone)}`,
       ...(payload.model !== undefined && { model: payload.model }),
       ...(payload.thinking !== undefined && { thinking: payload.thinking }),
+      ...(deliver && { deliver: { to: deliver } }),
       report,
     },
     jobId,
   });
   return { kind: 'queued', runId: run.id, runKey: run.runKey, said: '' };
+}
+
+/** Where the answer of a job goes besides the main session: a named conversation, or where the people of the main session spoke last. */
+function* addressOf(tx: Tx, workspaceId: string, { channel = 'last', to }: { channel?: string | undefined; to?: string | undefined }, key: string): OpSteps<Address | undefined> {
+  if (to !== undefined) return { channel: channel === 'last' ? 'slack' : channel, account: DEFAULT_ACCOUNT, place: to, thread: null };
+  const session = yield* tx.one(byKey, { workspaceId, key });
+  return session ? yield* routeOf(tx, session.id) : undefined;
 }

@@ -1,4 +1,4 @@
-// health, status, system-presence, channels.status: what is going on, from snapshots and indexed rows.
+// health, status, system-presence: what is going on, from snapshots and indexed rows.
 
 import { z } from 'zod';
 import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
@@ -131,23 +131,4 @@ export const systemPresence = method({
   input: NoInput,
   output: z.array(z.unknown()),
   run: async ({ gateway }) => [...gateway.presence()],
-});
-
-export const channelsStatus = method({
-  name: 'channels.status',
-  scope: 'operator.read',
-  about: 'State of the message channels. None are configured in this version.',
-  input: z.strictObject({ probe: z.boolean().optional(), timeoutMs: z.number().optional() }),
-  output: Anything,
-  run: async ({ clock }) => ({
-    ts: clock.now(),
-    channelOrder: [],
-    channelLabels: {},
-    channelDetailLabels: {},
-    channelSystemImages: {},
-    channelMeta: [],
-    channels: {},
-    channelAccounts: {},
-    channelDefaultAccountId: {},
-  }),
 });

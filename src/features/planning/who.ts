@@ -6,8 +6,8 @@ import type { OpSteps, Tx } from '../../ports/store.ts';
 import { runById } from '../runs/rows.ts';
 import { type Asker, authorOf } from '../validation/rows.ts';
 
-/** Clients that have shown the gateway's token or a paired device. A hook, a schedule, a file, another agent is none of these. */
-const BY_OWNER = /^(token|device):/;
+/** Clients that have shown the gateway's token or a paired device, and the owner's own id in a channel. A hook, a schedule, a file, another agent is none of these. */
+const BY_OWNER = /^(token|device|owner):/;
 
 export function* plannerOf(tx: Tx, workspaceId: string, by: Asker): OpSteps<Planner> {
   const { actor, role, runId, sessionKey, family } = yield* authorOf(tx, workspaceId, by);

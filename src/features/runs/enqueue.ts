@@ -31,6 +31,8 @@ export interface RunRequest {
   readonly jobId?: string | null;
   /** Not before this instant, epoch ms. */
   readonly notBefore?: number;
+  /** Its place in the queue of its session, epoch ms, where that is not now. */
+  readonly queuedAt?: number;
 }
 
 export interface Submitted {
@@ -38,7 +40,7 @@ export interface Submitted {
   readonly created: boolean;
 }
 
-interface NewRun extends Omit<RunRequest, 'input' | 'parent' | 'role' | 'jobId'> {
+interface NewRun extends Omit<RunRequest, 'input' | 'parent' | 'role' | 'jobId' | 'queuedAt'> {
   readonly id: string;
   readonly kind: RunKind;
   readonly sessionId: string | null;
@@ -153,7 +155,7 @@ export function* enqueueRun(tx: Tx, request: RunRequest): OpSteps<Submitted> {
     kind,
     sessionId: session?.id ?? null,
     input: JSON.stringify(input),
-    now: tx.now,
+    now: request.queuedAt ?? tx.now,
     notBefore: request.notBefore ?? tx.now,
     rootId,
     parentId: parent?.runId ?? null,

@@ -1,6 +1,7 @@
 // What can be asked about runs.
 
 import { z } from 'zod';
+import { type Address, DEFAULT_ACCOUNT } from '../../domain/channel.ts';
 import { agentIds, defaultAgentId } from '../../domain/config.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import { laneNamed, PRIORITY } from '../../domain/lane.ts';
@@ -10,7 +11,7 @@ import { agentIdOf } from '../../domain/session.ts';
 import { newUuid } from '../../kit/id.ts';
 import { type MethodContext, method } from '../../ports/method.ts';
 import { resolveKey } from '../sessions/methods.ts';
-import { getSessionById } from '../sessions/ops.ts';
+import { getSession, getSessionById } from '../sessions/ops.ts';
 import { abortRuns, getRun, listRuns, submitMessage, submitRun } from './ops.ts';
 
 const RunAnswer = z.custom<RunView>();
@@ -28,6 +29,10 @@ export const SubmitInput = z.strictObject({
   timeoutSeconds: z.number().min(0).optional(),
   thinking: z.string().optional(),
   extraSystemPrompt: z.string().optional(),
+  deliver: z
+    .strictObject({ channel: z.string().optional(), account: z.string().optional(), to: z.string().optional(), thread: z.string().optional() })
+    .optional()
+    .describe('Sends the answer through a channel too: to a conversation by id, or without "to" where the people of the session spoke last.'),
   attachments: z.array(z.strictObject({ mimeType: z.string().regex(/^image\//), data: z.string().max(MAX_IMAGE_CHARS) })).optional(),
 });
 
@@ -47,6 +52,7 @@ export async function submit(context: MethodContext, input: z.infer<typeof Submi
   const agentId = agentIdOf(sessionKey) ?? defaultAgentId(config);
   if (!agentIds(config).includes(agentId)) throw fault('agent.unknown', { agentId });
   if (input.agentId !== undefined && input.agentId !== agentId) throw fault('agent.key_mismatch', { agentId: input.agentId, keyAgentId: agentId });
+  const deliver = input.deliver && (await addressFor(context, sessionKey, input.deliver));
   const seconds = input.timeoutSeconds || config.agents.defaults.timeoutSeconds;
   const request = {
     workspaceId: context.workspaceId,
@@ -59,6 +65,7 @@ export async function submit(context: MethodContext, input: z.infer<typeof Submi
     timeoutMs: Math.round(seconds * 1000),
     input: {
       message: input.message,
+      ...(deliver && { deliver: { to: deliver } }),
       ...(input.attachments && { attachments: input.attachments }),
       ...(input.model !== undefined && { model: input.model }),
       ...(input.thinking !== undefined && { thinking: input.thinking }),
@@ -68,6 +75,18 @@ export async function submit(context: MethodContext, input: z.infer<typeof Submi
   return asMessage
     ? context.store.call(submitMessage, { ...request, queue: queueOfChannel(config.messages.queue, 'webchat') })
     : context.store.call(submitRun, request);
+}
+
+/** @throws Fault `request.refused` where nobody has spoken yet */
+async function addressFor(
+  { store, workspaceId }: MethodContext,
+  key: string,
+  { channel = 'slack', account = DEFAULT_ACCOUNT, to, thread = null }: { channel?: string | undefined; account?: string | undefined; to?: string | undefined; thread?: string | null | undefined },
+): Promise<Address> {
+  if (to !== undefined) return { channel, account, place: to, thread };
+  const session = await store.call(getSession, { workspaceId, key });
+  if (!session?.route) throw fault('request.refused', { reason: 'nobody has spoken in this session through a channel yet: say to whom the answer goes' });
+  return JSON.parse(session.route) as Address; // written by noteRoute
 }
 
 async function keyFor(context: MethodContext, { sessionKey, sessionId, agentId }: z.infer<typeof SubmitInput>): Promise<string> {

@@ -12,6 +12,7 @@ import { WORKSPACE_ID } from '../../domain/workspace.ts';
 import type { CliWorld, Profile, Target } from '../../doors/cli/world.ts';
 import { systemClock } from '../../kit/clock.ts';
 import { errorCode, messageOf } from '../../kit/fault.ts';
+import { jitter } from '../../kit/id.ts';
 import { silentLog } from '../../kit/log.ts';
 import { startTimeOf } from '../../kit/process-ref.ts';
 import { type Environment, providerKeysIn, readEnvironment } from '../environment.ts';
@@ -52,6 +53,7 @@ export function createCliWorld(): CliWorld {
     claudeCommand: async (profile) => (await import('./runtime-install.ts')).installedClaude(readEnvironment(profile)),
     installClaude: async (profile) => (await import('./runtime-install.ts')).installClaude(readEnvironment(profile)),
     runSimulator,
+    runSlackSimulator,
   };
 }
 
@@ -198,6 +200,19 @@ async function stopProcess(pid: number, timeoutMs: number): Promise<boolean> {
   }
   return false;
 }
+
+const runSlackSimulator: CliWorld['runSlackSimulator'] = async ({ port, owner, onSaid, onReady }) => {
+  const { startSlackSimulator } = await import('../../adapters/slack-simulator/server.ts');
+  const { directOf } = await import('../../adapters/slack-simulator/workspace.ts');
+  const { createInterface } = await import('node:readline');
+  const simulator = await startSlackSimulator({ port, clock: systemClock, chance: jitter, onSaid });
+  onReady(simulator.url);
+  createInterface({ input: process.stdin }).on('line', (line) => {
+    const [, channel = directOf(owner), text = ''] = /^(?:#([A-Z0-9]+)\s+)?(.*)$/.exec(line) ?? [];
+    if (text !== '') simulator.say({ user: owner, channel, text });
+  });
+  return untilStopped(simulator.close);
+};
 
 const runSimulator: CliWorld['runSimulator'] = async ({ port, scenario, onReady }) => {
   const { startSimulator } = await import('../../adapters/models/simulator/server.ts');

@@ -5,6 +5,11 @@ import { newUuid } from '../../../kit/id.ts';
 import { CliError, type ConnectFlags, type VerbContext } from '../verb.ts';
 
 interface AgentFlags extends ConnectFlags {
+  readonly deliver?: boolean;
+  readonly channel?: string;
+  readonly replyTo?: string;
+  readonly replyChannel?: string;
+  readonly replyAccount?: string;
   readonly message: string;
   readonly agent?: string;
   readonly to?: string;
@@ -33,12 +38,12 @@ export function addAgentVerb(program: Command, { world, withGateway, print }: Ve
     .option('--session <key>', 'a session by its key, or a plain name')
     .option('--thinking <level>', 'off, minimal, low, medium, high')
     .option('--verbose <level>', 'on or off: whether clients see the tool calls of the session')
-    .option('--channel <channel>', 'accepted for compatibility: no channels are configured')
-    .option('--reply-to <target>', 'accepted for compatibility')
-    .option('--reply-channel <channel>', 'accepted for compatibility')
-    .option('--reply-account <id>', 'accepted for compatibility')
+    .option('--channel <channel>', 'channel of --deliver')
+    .option('--reply-to <target>', 'conversation or person, by id, that --deliver sends to; left out: where the session was spoken with last')
+    .option('--reply-channel <channel>', 'the same as --channel')
+    .option('--reply-account <id>', 'account of --deliver')
     .option('--local', 'not available: agents run in the gateway')
-    .option('--deliver', 'accepted for compatibility: the answer is printed here')
+    .option('--deliver', 'send the answer through a channel too')
     .option('--url <url>', 'WebSocket address of the gateway')
     .option('--token <token>', 'gateway token')
     .option('--password <password>', 'gateway password')
@@ -60,6 +65,11 @@ export function addAgentVerb(program: Command, { world, withGateway, print }: Ve
         ...(flags.session && { sessionKey: flags.session }),
         ...(flags.thinking && { thinking: flags.thinking }),
         ...(seconds !== undefined && { timeout: seconds }),
+        ...(flags.deliver && { deliver: true }),
+        ...(flags.channel && { channel: flags.channel }),
+        ...(flags.replyTo && { replyTo: flags.replyTo }),
+        ...(flags.replyChannel && { replyChannel: flags.replyChannel }),
+        ...(flags.replyAccount && { replyAccountId: flags.replyAccount }),
       };
       const answer = (await withGateway(connectFlags, async (client) => {
         const key = flags.session ?? (flags.agent ? `agent:${flags.agent}:main` : undefined);

@@ -1,4 +1,4 @@
-// clawdbot system and channels: events, heartbeats, presence, channels.
+// clawdbot system: events, heartbeats, presence.
 
 import type { Command } from 'commander';
 import { age, table } from '../text.ts';
@@ -52,21 +52,4 @@ export function addSystemVerbs(program: Command, { world, withGateway, print }: 
       ),
     );
   });
-
-  const channels = program.command('channels').description('Message channels');
-  verb(channels, 'status', 'State of the channels')
-    .option('--probe', 'ask the channels themselves')
-    .action(async (flags: Flags) => {
-      const answer = await withGateway(flags, (client) => client.call('channels.status'));
-      if (flags.json) print(answer);
-      else world.out('No channels are configured in this version.\n');
-    });
-  channels
-    .command('list')
-    .description('Configured channels')
-    .option('--json', 'as JSON')
-    .action(({ json }: Flags) => {
-      if (json) print({ chat: {}, auth: [], usage: { updatedAt: world.now(), providers: [] } });
-      else world.out('No channels are configured in this version.\n');
-    });
 }

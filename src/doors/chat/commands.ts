@@ -11,7 +11,9 @@ import { fundWaiting } from '../../features/decisions/ops.ts';
 import { firstModel, statusCard } from '../../features/runs/status-card.ts';
 import { getSession } from '../../features/sessions/ops.ts';
 import { settingsOf } from '../../features/sessions/views.ts';
+import { own } from '../../kit/own.ts';
 import type { MethodContext } from '../../ports/method.ts';
+import { answerQuestion, tasksReport, usageText, whyReport } from './reports.ts';
 
 export interface CommandAnswer {
   readonly effect: CommandEffect;
@@ -29,6 +31,8 @@ type Command = (context: MethodContext, asked: Asked) => Promise<CommandAnswer> 
 
 const NONE: CommandEffect = { kind: 'none' };
 const COMPACT_TO = 100;
+
+const said = (reply: string): CommandAnswer => ({ effect: NONE, reply });
 
 const startAnew: Command = (_context, { argument }) => ({
   effect: { kind: 'reset' },
@@ -62,6 +66,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   elevated: level('elevatedLevel', 'Elevated'),
   fund,
   queue: setQueue,
+  stop: () => ({ effect: { kind: 'stop' }, reply: 'Stopped.' }),
+  why: async (context, { key, argument }) => said(await whyReport(context, key, argument)),
+  tasks: async (context) => said(await tasksReport(context)),
+  usage: async (context) => said(await usageText(context)),
+  approve: async (context, { argument }) => said(await answerQuestion(context, argument, 'allow-once')),
+  deny: async (context, { argument }) => said(await answerQuestion(context, argument, 'deny')),
   compact: () => ({
     effect: { kind: 'compact', keep: COMPACT_TO },
     reply: `The model is shown the latest ${COMPACT_TO} entries from now on. Nothing is deleted.`,
@@ -77,14 +87,26 @@ const HELP = [
   '/fund <dollars>: money for the run of this session that waits for some',
   '/compact: show the model only the latest part',
   '/stop: stop what runs',
+  '/why [id]: what this conversation, a run or a task waits for',
+  '/tasks: the open tasks; /usage: what today has cost',
+  '/approve [id], /deny [id]: answer an open question',
 ].join('\n');
 
+/** Commands that change nothing but the conversation they are given in. */
+const FOR_EVERYBODY: ReadonlySet<string> = new Set(['help', 'status', 'new', 'reset', 'stop']);
+
+export interface ChatCommand {
+  /** Whether others than the owner may give it. */
+  readonly forEverybody: boolean;
+  readonly run: (context: MethodContext, key: string) => Promise<CommandAnswer>;
+}
+
 /** The command a message is, or undefined: then it is for the agent. */
-export function commandIn(message: string): ((context: MethodContext, key: string) => Promise<CommandAnswer>) | undefined {
+export function commandIn(message: string): ChatCommand | undefined {
   const [, word = '', argument = ''] = /^\/([a-z]+)(?:[\s:]+([\s\S]*))?$/i.exec(message.trim()) ?? [];
-  const name = word.toLowerCase();
-  const command = Object.hasOwn(ALIASES, name) ? COMMANDS[ALIASES[name] ?? ''] : Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  return command && (async (context, key) => command(context, { key, argument: argument.trim() }));
+  const name = own(ALIASES, word.toLowerCase()) ?? word.toLowerCase();
+  const command = own(COMMANDS, name);
+  return command && { forEverybody: FOR_EVERYBODY.has(name), run: async (context, key) => command(context, { key, argument: argument.trim() }) };
 }
 
 async function fund({ store, workspaceId, principal }: MethodContext, { key, argument }: Asked): Promise<CommandAnswer> {
