@@ -9,6 +9,7 @@ import { memory } from './memory.ts';
 import { plan } from './plan.ts';
 import { proof } from './proof.ts';
 import { protocol } from './protocol.ts';
+import { slack } from './slack.ts';
 import { spawns } from './spawns.ts';
 import { store } from './store.ts';
 import { printDisk } from './support.ts';
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   turns,
   spawns,
   cron,
+  slack,
   team,
   plan,
   proof,

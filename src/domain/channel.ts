@@ -126,7 +126,9 @@ export function accountsOf(config: Config, channel: string): ReadonlyMap<string,
   const section = channel === 'slack' ? config.channels.slack : undefined;
   if (!section) return new Map();
   const { accounts, ...base } = section;
-  const merged = Object.entries(accounts).map(([id, own]) => [id, { ...base, ...own, dm: { ...base.dm, ...(own['dm'] as object | undefined) } } as ChannelAccount] as const);
+  const merged = Object.entries(accounts).map(
+    ([id, own]) => [id, { ...base, ...own, dm: { ...base.dm, ...(own['dm'] as object | undefined) } } as ChannelAccount] as const,
+  );
   return new Map([[DEFAULT_ACCOUNT, base as ChannelAccount] as const, ...merged]); // the schema of the section is that of its accounts
 }
 

@@ -46,7 +46,10 @@ const channelSettings = {
   ),
   channels: z.record(z.string(), Place).default({}).describe('Conversations by id; * for all others.'),
   tools: tools.optional(),
-  replyToMode: z.enum(['off', 'first', 'all']).default('off').describe('Whether answers to messages outside threads open one. Messages in threads are answered there.'),
+  replyToMode: z
+    .enum(['off', 'first', 'all'])
+    .default('off')
+    .describe('Whether answers to messages outside threads open one. Messages in threads are answered there.'),
   streaming: z.boolean().default(true).describe('Answers appear while they are written.'),
   textChunkLimit: z.int().min(200).max(12_000).default(4000).describe('Longest message; longer answers are cut between paragraphs.'),
   historyLimit: z.int().min(0).max(200).default(20).describe('Messages that were not for the agent and are told with the next one that is.'),

@@ -48,7 +48,10 @@ export const FAULT_CODES = {
     say: ({ lane }) => `too much work waits in the lane "${String(lane)}": nothing was queued. Try again in a minute, or cancel what waits`,
   },
   'run.not_in_session': invalid(400, () => 'runId does not match sessionKey'),
-  'pairing.unknown_code': invalid(404, ({ channel, code }) => `no open request of ${String(channel)} has the code ${String(code)}: see clawdbot pairing list ${String(channel)}`),
+  'pairing.unknown_code': invalid(
+    404,
+    ({ channel, code }) => `no open request of ${String(channel)} has the code ${String(code)}: see clawdbot pairing list ${String(channel)}`,
+  ),
   'channel.unknown': invalid(400, ({ channel }) => `Unknown channel: ${String(channel)}`),
   'channel.target': invalid(400, ({ target, channel }) => `Unknown target "${String(target)}" for ${String(channel)}.`),
   'channel.refused': invalid(403, ({ rule }) => `this message is not sent: ${String(rule)}`),

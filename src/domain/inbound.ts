@@ -97,7 +97,10 @@ function placeRefusal({ peer, place: id, sender, mentioned, isSlash }: Asked, ac
 }
 
 /** The most exact binding decides: a peer goes before a team, a team before an account, an account before the channel. */
-function agentFor({ channel, account, team, peer, place }: Asked, { bindings, defaultAgentId: fallback }: Routing): { agentId: string; binding: number | null } {
+function agentFor(
+  { channel, account, team, peer, place }: Asked,
+  { bindings, defaultAgentId: fallback }: Routing,
+): { agentId: string; binding: number | null } {
   let best = { score: -1, agentId: fallback, binding: null as number | null };
   for (const [i, { agentId, match }] of bindings.entries()) {
     if (match.channel !== channel) continue;
@@ -129,10 +132,15 @@ function replyAddress({ channel, account, place, thread, messageId, sender, peer
 }
 
 /** How a message is put to the agent: who says it and where, and that others than the owner give no orders. */
-export function envelope({ channel, place, peer, sender, text, files }: Pick<IncomingMessage, 'channel' | 'place' | 'peer' | 'sender' | 'text' | 'files'>, trust: Trust): string {
+export function envelope(
+  { channel, place, peer, sender, text, files }: Pick<IncomingMessage, 'channel' | 'place' | 'peer' | 'sender' | 'text' | 'files'>,
+  trust: Trust,
+): string {
   const name = sender.name === null ? '' : ` "${sender.name.replace(/[\u0000-\u001f"<>[\]]/g, ' ').slice(0, 60)}"`;
   const where = peer.kind === 'dm' ? 'direct message' : `${peer.kind} ${place}`;
-  const attached = files.map(({ id, name: called, mimeType, bytes, url }) => `[file ${id}: ${called.replace(/[\r\n\]]/g, ' ')}, ${mimeType}, ${bytes} bytes, ${url}]`);
+  const attached = files.map(
+    ({ id, name: called, mimeType, bytes, url }) => `[file ${id}: ${called.replace(/[\r\n\]]/g, ' ')}, ${mimeType}, ${bytes} bytes, ${url}]`,
+  );
   const said = [text, ...attached].filter((line) => line !== '').join('\n');
   if (trust === 'owner') return `[${channel} ${where}, from your owner ${sender.id}]\n${said}`;
   return [

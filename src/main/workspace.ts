@@ -3,8 +3,8 @@
 
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { rolesPath } from '../adapters/config/roles-file.ts';
 import { channels as channelCatalog } from '../adapters/channels/catalog.ts';
+import { rolesPath } from '../adapters/config/roles-file.ts';
 import { describeSandbox, type SandboxPicker } from '../adapters/sandbox/catalog.ts';
 import type { ThreadStore } from '../adapters/store/clients.ts';
 import { type Config, defaultAgentId, type LoadedConfig, variablesIn, withoutCredentials, workspaceOf } from '../domain/config.ts';
@@ -325,7 +325,16 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
       const watches = [environment.configPath, rolesPath(environment.configPath)].map((path) => watchFile({ path, look: () => void live.file.refresh() }));
       endLoops = async () => {
         for (const watch of watches) watch.close();
-        await Promise.all([ticker?.stop(), cronDoor?.stop(), publishing?.stop(), team?.stop(), channels?.stop(), pacemaker.stop(), tidying.stop(), reaper.stop()]);
+        await Promise.all([
+          ticker?.stop(),
+          cronDoor?.stop(),
+          publishing?.stop(),
+          team?.stop(),
+          channels?.stop(),
+          pacemaker.stop(),
+          tidying.stop(),
+          reaper.stop(),
+        ]);
       };
     },
     /** Lets clients go and takes nothing new, gives runs their time to end. */

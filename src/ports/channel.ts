@@ -64,4 +64,3 @@ export interface Channel {
   /** Whether an id can be a conversation or a person of the channel. */
   readonly isTarget: (id: string) => boolean;
 }
-

@@ -28,7 +28,10 @@ describe('messages of Slack', () => {
     await until('the reaction to be gone', () => slack.find(DIRECT, ts)?.reactions.size === 0);
     assert.ok((slack.counts.calls['reactions.add'] ?? 0) >= 1);
     const { sessions } = await ask(client, 'sessions.list', {});
-    assert.deepEqual(sessions.map(({ key }: { key: string }) => key), ['agent:main:main']);
+    assert.deepEqual(
+      sessions.map(({ key }: { key: string }) => key),
+      ['agent:main:main'],
+    );
   });
 
   it('in a channel it answers when it is named, in the thread where it was named, each conversation with its own session', async (t) => {
@@ -36,7 +39,10 @@ describe('messages of Slack', () => {
     slack.say({ user: STRANGER, channel: TEAM_CHANNEL, text: 'lunch at noon' });
     const parent = slack.say({ user: STRANGER, channel: TEAM_CHANNEL, text: `<@${BOT_USER}> are you there?` });
     const [answer = ''] = await answers(TEAM_CHANNEL, 1);
-    assert.match(answer, /Said here since your last turn[\s\S]*U0STRANGE: lunch at noon[\s\S]*who is not your owner[\s\S]*&lt;outside&gt;\nare you there\?\n&lt;\/outside&gt;$/);
+    assert.match(
+      answer,
+      /Said here since your last turn[\s\S]*U0STRANGE: lunch at noon[\s\S]*who is not your owner[\s\S]*&lt;outside&gt;\nare you there\?\n&lt;\/outside&gt;$/,
+    );
     slack.say({ user: OWNER, channel: TEAM_CHANNEL, text: `<@${BOT_USER}> and here?`, thread: parent });
     await answers(TEAM_CHANNEL, 2);
     assert.equal(slack.ofBot(TEAM_CHANNEL)[1]?.thread_ts, parent);
@@ -46,7 +52,11 @@ describe('messages of Slack', () => {
     assert.deepEqual(texts('C0UNKNOWN'), []);
     const { sessions } = await ask(client, 'sessions.list', {});
     const keys = sessions.map(({ key }: { key: string }) => key).sort();
-    assert.deepEqual(keys, ['agent:main:main', `agent:main:slack:channel:${TEAM_CHANNEL.toLowerCase()}`, `agent:main:slack:channel:${TEAM_CHANNEL.toLowerCase()}:thread:${parent}`]);
+    assert.deepEqual(keys, [
+      'agent:main:main',
+      `agent:main:slack:channel:${TEAM_CHANNEL.toLowerCase()}`,
+      `agent:main:slack:channel:${TEAM_CHANNEL.toLowerCase()}:thread:${parent}`,
+    ]);
     const seed = await ask(client, 'chat.history', { sessionKey: `agent:main:slack:${TEAM_CHANNEL}`, limit: 10 });
     assert.ok(seed.messages.length >= 2, 'the short form in capitals is the same session');
   });

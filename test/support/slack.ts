@@ -39,6 +39,7 @@ export async function startOnSlack(
     slack: simulated,
     texts,
     /** The texts of the agent in a conversation, once there are so many. */
-    answers: (place: string, count: number, ms = 15_000) => until(`${count} answers in ${place}`, () => texts(place).length >= count && simulated.open() === 0 && texts(place), ms),
+    answers: (place: string, count: number, ms = 15_000) =>
+      until(`${count} answers in ${place}`, () => texts(place).length >= count && simulated.open() === 0 && texts(place), ms),
   };
 }

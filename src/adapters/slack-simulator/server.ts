@@ -56,16 +56,27 @@ export async function startSlackSimulator({ port, clock, chance, onSaid = () => 
     for (let copy = 0; copy < faults.copies; copy++) {
       turn += 1;
       const socket = sockets[turn % Math.max(1, sockets.length)];
-      socket?.send(JSON.stringify({ envelope_id: envelopeId, type, payload, accepts_response_payload: type === 'slash_commands', ...(retry > 0 && { retry_attempt: retry, retry_reason: 'timeout' }) }));
+      socket?.send(
+        JSON.stringify({
+          envelope_id: envelopeId,
+          type,
+          payload,
+          accepts_response_payload: type === 'slash_commands',
+          ...(retry > 0 && { retry_attempt: retry, retry_reason: 'timeout' }),
+        }),
+      );
     }
   };
   const attempt = (envelopeId: string, envelope: Envelope, tries: number): void => {
     transmit(envelopeId, envelope, tries);
-    const timer = setTimeout(() => {
-      open.delete(envelopeId);
-      if (tries < RETRIES) attempt(envelopeId, envelope, tries + 1);
-      else counts.lost += 1;
-    }, RETRY_MS * 2 ** tries);
+    const timer = setTimeout(
+      () => {
+        open.delete(envelopeId);
+        if (tries < RETRIES) attempt(envelopeId, envelope, tries + 1);
+        else counts.lost += 1;
+      },
+      RETRY_MS * 2 ** tries,
+    );
     open.set(envelopeId, { envelope, tries, timer });
   };
   const workspace = createWorkspace(clock, (envelope) => {
@@ -77,7 +88,9 @@ export async function startSlackSimulator({ port, clock, chance, onSaid = () => 
   const methods: Readonly<Record<string, (fields: Fields) => Answer>> = {
     'auth.test': () => ({ url: 'https://simulator.slack.com/', team: 'Simulator', user: 'clawdbot', team_id: TEAM, user_id: BOT_USER, bot_id: 'B0CLAWDBOT' }),
     'apps.connections.open': () => ({ url: `ws://127.0.0.1:${address.port}/link/?ticket=${++id}` }),
-    'users.info': ({ user = '' }) => ({ user: { id: user, name: user.toLowerCase(), real_name: `Person ${user}`, profile: { display_name: `Person ${user}` } } }),
+    'users.info': ({ user = '' }) => ({
+      user: { id: user, name: user.toLowerCase(), real_name: `Person ${user}`, profile: { display_name: `Person ${user}` } },
+    }),
     'conversations.open': ({ users = '' }) => ({ channel: { id: directOf(users) } }),
     'chat.postMessage': ({ channel = '', text = '', thread_ts, metadata, blocks }) => {
       if (/^[UW]/.test(channel)) return { error: 'channel_not_found' };
@@ -111,7 +124,8 @@ export async function startSlackSimulator({ port, clock, chance, onSaid = () => 
       message.reactions.add(name);
       return {};
     },
-    'reactions.remove': ({ channel = '', timestamp = '', name = '' }) => (workspace.find(channel, timestamp)?.reactions.delete(name) ? {} : { error: 'no_reaction' }),
+    'reactions.remove': ({ channel = '', timestamp = '', name = '' }) =>
+      workspace.find(channel, timestamp)?.reactions.delete(name) ? {} : { error: 'no_reaction' },
     'conversations.history': (fields) => page(workspace.history(fields['channel'] ?? '').toReversed(), fields),
     'conversations.replies': (fields) => page(workspace.history(fields['channel'] ?? '', fields['ts']), fields),
   };
@@ -119,7 +133,11 @@ export async function startSlackSimulator({ port, clock, chance, onSaid = () => 
   const page = (messages: ReturnType<typeof workspace.history>, { oldest = '0', limit = '100', cursor = '0' }: Fields): Answer => {
     const since = messages.filter(({ ts }) => Number(ts) > Number(oldest));
     const end = Number(cursor) + Number(limit);
-    return { messages: since.slice(Number(cursor), end).map(workspace.shown), has_more: end < since.length, response_metadata: { next_cursor: end < since.length ? String(end) : '' } };
+    return {
+      messages: since.slice(Number(cursor), end).map(workspace.shown),
+      has_more: end < since.length,
+      response_metadata: { next_cursor: end < since.length ? String(end) : '' },
+    };
   };
 
   const answer = (response: ServerResponse, status: number, body: Answer, headers: Readonly<Record<string, string>> = {}) => {
@@ -129,7 +147,8 @@ export async function startSlackSimulator({ port, clock, chance, onSaid = () => 
   const onCall = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { pathname } = new URL(request.url ?? '/', 'http://simulator');
     const body = await readBody(request);
-    if (pathname.startsWith('/control/')) return answer(response, 200, control(pathname.slice('/control/'.length), body === '' ? {} : (JSON.parse(body) as Record<string, unknown>))); // of whoever drives the simulator
+    if (pathname.startsWith('/control/'))
+      return answer(response, 200, control(pathname.slice('/control/'.length), body === '' ? {} : (JSON.parse(body) as Record<string, unknown>))); // of whoever drives the simulator
     if (faults.offline) return void request.socket.destroy();
     const name = pathname.replace(/^\/api\//, '');
     counts.calls[name] = (counts.calls[name] ?? 0) + 1;
@@ -163,7 +182,10 @@ export async function startSlackSimulator({ port, clock, chance, onSaid = () => 
     links.handleUpgrade(request, socket, head, (link) => {
       sockets.push(link);
       link.send(JSON.stringify({ type: 'hello', num_connections: sockets.length, connection_info: { app_id: 'A0SIMULATOR' } }));
-      const leave = faults.disconnectEveryMs > 0 ? setTimeout(() => link.send(JSON.stringify({ type: 'disconnect', reason: 'refresh_requested' })), faults.disconnectEveryMs * (0.5 + chance() / 2)) : undefined;
+      const leave =
+        faults.disconnectEveryMs > 0
+          ? setTimeout(() => link.send(JSON.stringify({ type: 'disconnect', reason: 'refresh_requested' })), faults.disconnectEveryMs * (0.5 + chance() / 2))
+          : undefined;
       link.on('message', (data) => {
         const { envelope_id: envelopeId = '' } = JSON.parse(String(data)) as { envelope_id?: string }; // what a client of Socket Mode sends
         const waiting = open.get(envelopeId);

@@ -60,7 +60,17 @@ export function createWorkspace(clock: Clock, emit: (envelope: Envelope) => void
   const kindOf = (channel: string): string => (channel.startsWith('D') ? 'im' : channel.startsWith('G') ? 'mpim' : 'channel');
   const event = (body: Readonly<Record<string, unknown>>) => {
     n += 1;
-    emit({ type: 'events_api', payload: { type: 'event_callback', team_id: TEAM, api_app_id: 'A0SIMULATOR', event_id: `Ev${String(n).padStart(10, '0')}`, event_time: Math.floor(clock.now() / 1000), event: body } });
+    emit({
+      type: 'events_api',
+      payload: {
+        type: 'event_callback',
+        team_id: TEAM,
+        api_app_id: 'A0SIMULATOR',
+        event_id: `Ev${String(n).padStart(10, '0')}`,
+        event_time: Math.floor(clock.now() / 1000),
+        event: body,
+      },
+    });
   };
   const find = (channel: string, ts: string): SimMessage | undefined => inPlace(channel).find((message) => message.ts === ts);
   const shown = ({ ephemeralFor: _only, edits, reactions, ...message }: SimMessage) => ({
@@ -75,7 +85,10 @@ export function createWorkspace(clock: Clock, emit: (envelope: Envelope) => void
     shown,
     /** Messages of a conversation that anybody can see, oldest first; of a thread with its first message. */
     history: (channel: string, thread?: string) =>
-      inPlace(channel).filter(({ ephemeralFor, ts, thread_ts }) => ephemeralFor === undefined && (thread === undefined ? thread_ts === undefined : ts === thread || thread_ts === thread)),
+      inPlace(channel).filter(
+        ({ ephemeralFor, ts, thread_ts }) =>
+          ephemeralFor === undefined && (thread === undefined ? thread_ts === undefined : ts === thread || thread_ts === thread),
+      ),
     all: (channel: string): readonly SimMessage[] => inPlace(channel),
     ofBot: (channel: string): readonly SimMessage[] => inPlace(channel).filter(({ user }) => user === BOT_USER),
     channels: () => [...places.keys()],
@@ -104,7 +117,14 @@ export function createWorkspace(clock: Clock, emit: (envelope: Envelope) => void
       };
       inPlace(channel).push(made);
       if (silently) return made.ts;
-      const body = { ...shown(made), channel, channel_type: kindOf(channel), event_ts: made.ts, ...(bot !== undefined && { subtype: 'bot_message' }), ...(files && { subtype: 'file_share' }) };
+      const body = {
+        ...shown(made),
+        channel,
+        channel_type: kindOf(channel),
+        event_ts: made.ts,
+        ...(bot !== undefined && { subtype: 'bot_message' }),
+        ...(files && { subtype: 'file_share' }),
+      };
       event(body);
       if (text.includes(`<@${BOT_USER}>`) && kindOf(channel) === 'channel') event({ ...body, type: 'app_mention', channel_type: undefined });
       return made.ts;
@@ -115,7 +135,15 @@ export function createWorkspace(clock: Clock, emit: (envelope: Envelope) => void
       const before = shown({ ...message });
       message.text = text;
       message.edits += 1;
-      event({ type: 'message', subtype: 'message_changed', channel, channel_type: kindOf(channel), message: shown(message), previous_message: before, event_ts: nextTs() });
+      event({
+        type: 'message',
+        subtype: 'message_changed',
+        channel,
+        channel_type: kindOf(channel),
+        message: shown(message),
+        previous_message: before,
+        event_ts: nextTs(),
+      });
     },
     react: (channel: string, ts: string, user: string, reaction: string): void => {
       const owner = find(channel, ts)?.user;
@@ -123,7 +151,19 @@ export function createWorkspace(clock: Clock, emit: (envelope: Envelope) => void
     },
     slash: (channel: string, user: string, text: string, command = '/clawd'): void => {
       n += 1;
-      emit({ type: 'slash_commands', payload: { command, text, user_id: user, user_name: user.toLowerCase(), channel_id: channel, team_id: TEAM, trigger_id: `trigger.${n}.${lastMicros}`, response_url: '' } });
+      emit({
+        type: 'slash_commands',
+        payload: {
+          command,
+          text,
+          user_id: user,
+          user_name: user.toLowerCase(),
+          channel_id: channel,
+          team_id: TEAM,
+          trigger_id: `trigger.${n}.${lastMicros}`,
+          response_url: '',
+        },
+      });
     },
     press: (channel: string, ts: string, user: string, actionId: string): void => {
       const blocks = find(channel, ts)?.blocks as readonly { elements?: readonly { action_id: string; value: string }[] }[] | undefined; // as the app has sent them
@@ -131,7 +171,15 @@ export function createWorkspace(clock: Clock, emit: (envelope: Envelope) => void
       n += 1;
       emit({
         type: 'interactive',
-        payload: { type: 'block_actions', user: { id: user, username: user.toLowerCase() }, team: { id: TEAM }, channel: { id: channel }, message: { ts }, trigger_id: `trigger.${n}`, actions: button ? [button] : [] },
+        payload: {
+          type: 'block_actions',
+          user: { id: user, username: user.toLowerCase() },
+          team: { id: TEAM },
+          channel: { id: channel },
+          message: { ts },
+          trigger_id: `trigger.${n}`,
+          actions: button ? [button] : [],
+        },
       });
     },
   };

@@ -18,7 +18,9 @@ export function createAccounts(
   const held = new Map<string, Held>();
   const keyOf = (channel: string, account: string) => `${channel}:${account}`;
   const wanted = (config: Config) =>
-    catalog.flatMap((channel) => [...accountsOf(config, channel.id)].map(([account, settings]) => ({ channel, account, settings, key: keyOf(channel.id, account) })));
+    catalog.flatMap((channel) =>
+      [...accountsOf(config, channel.id)].map(([account, settings]) => ({ channel, account, settings, key: keyOf(channel.id, account) })),
+    );
 
   return {
     connection: (channel: string, account: string): Connection | undefined => held.get(keyOf(channel, account))?.connection,

@@ -32,7 +32,9 @@ const TRIES = 6;
 export async function catchUp({ workspaceId, store, clock, log, channel, account, settings, conn, since, onEvent }: CatchUp): Promise<void> {
   try {
     const active = await store.call(activePlaces, { workspaceId, channel, account, since: clock.now() - ACTIVE_MS, limit: PLACES });
-    const homes = [settings.owner, settings.home].flatMap((place) => (place === undefined || active.some((one) => one.place === place) ? [] : [{ place, thread: '', last_at: null }]));
+    const homes = [settings.owner, settings.home].flatMap((place) =>
+      place === undefined || active.some((one) => one.place === place) ? [] : [{ place, thread: '', last_at: null }],
+    );
     let taken = 0;
     for (const { place, thread, last_at } of [...active, ...homes]) {
       const from = since ?? (last_at === null ? clock.now() : last_at); // nobody has spoken there yet: only what comes about now

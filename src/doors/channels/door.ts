@@ -35,6 +35,8 @@ interface ChannelDoorOptions extends LoopWorld {
 export type ChannelDoor = ReturnType<typeof openChannelDoor>;
 
 const LOOK_EVERY_MS = 1000;
+/** Slack wants to hear within three seconds that an event has arrived. */
+const HELD_FOR_MS = 2500;
 const STOP_WORDS = new Set(['stop', 'abort', 'interrupt']);
 /** Choices of a question by its kind. */
 const CHOICES: Readonly<Record<string, readonly string[]>> = { exec: ['allow-once', 'allow-always', 'deny'] };
@@ -42,6 +44,12 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = { exec: ['allow-onc
 export function openChannelDoor({ catalog, variables, contextFor, onState, ...world }: ChannelDoorOptions) {
   const { workspaceId, store, config, clock, log, isMine } = world;
   const inOrder = createOrder((event) => take(event));
+  /** What was missed is looked up before what is said now is taken, so that all stays in order; a provider that is slow holds nothing up for long. */
+  let lookingUp: Promise<unknown> = Promise.resolve();
+  const onEvent = async (event: ChannelEvent): Promise<void> => {
+    await lookingUp;
+    return inOrder(event);
+  };
 
   const accounts = createAccounts(catalog, variables, (channel, account, settings) => {
     const inside = log.child({ channel: channel.id, account });
@@ -51,14 +59,20 @@ export function openChannelDoor({ catalog, variables, contextFor, onState, ...wo
       variables,
       clock,
       log: inside,
-      onEvent: inOrder,
+      onEvent,
       onState: (back) => {
         const state = accounts.connection(channel.id, account)?.state();
-        if (state) inside[state.state === 'connected' ? 'info' : 'warn']({ state: state.state, problem: state.problem }, 'the connection of a channel is in another state');
+        if (state)
+          inside[state.state === 'connected' ? 'info' : 'warn'](
+            { state: state.state, problem: state.problem },
+            'the connection of a channel is in another state',
+          );
         onState();
         deliverer.poke();
         const conn = accounts.connection(channel.id, account);
-        if (back && conn) void catchUp({ ...world, log: inside, channel: channel.id, account, settings, conn, since: back.since, onEvent: inOrder });
+        if (!back || !conn) return;
+        const done = catchUp({ ...world, log: inside, channel: channel.id, account, settings, conn, since: back.since, onEvent: inOrder });
+        lookingUp = Promise.race([Promise.all([lookingUp, done]), clock.sleep(HELD_FOR_MS)]);
       },
     };
   });
@@ -120,9 +134,18 @@ export function openChannelDoor({ catalog, variables, contextFor, onState, ...wo
   };
 
   /** A button was pressed: only the owner's finger counts. */
-  const decide = async ({ channel, account: id, place, thread, sender, approvalId, decision, eventId }: IncomingDecision, { owner }: ChannelAccount): Promise<void> => {
+  const decide = async (
+    { channel, account: id, place, thread, sender, approvalId, decision, eventId }: IncomingDecision,
+    { owner }: ChannelAccount,
+  ): Promise<void> => {
     const say = (text: string) =>
-      store.call(queueOutgoing, { workspaceId, to: { channel, account: id, place, thread, onlyFor: sender.id }, body: { kind: 'text', text }, intent: `pressed:${eventId}`, actor: 'gateway' });
+      store.call(queueOutgoing, {
+        workspaceId,
+        to: { channel, account: id, place, thread, onlyFor: sender.id },
+        body: { kind: 'text', text },
+        intent: `pressed:${eventId}`,
+        actor: 'gateway',
+      });
     if (owner === undefined || sender.id !== owner) return void (await say('Only my owner can answer this.'));
     try {
       await store.call(resolveApproval, { workspaceId, id: approvalId, decision, actor: `owner:${channel}:${sender.id}` });
@@ -152,7 +175,8 @@ export function openChannelDoor({ catalog, variables, contextFor, onState, ...wo
     wasMine = mine;
   };
   const holding = startLoop({ name: 'channels', everyMs: LOOK_EVERY_MS, run: hold, clock, log });
-  const inBackground = (work: Promise<unknown>) => void work.catch((error: unknown) => log.warn({ error: messageOf(error) }, 'a question could not be put into the channel'));
+  const inBackground = (work: Promise<unknown>) =>
+    void work.catch((error: unknown) => log.warn({ error: messageOf(error) }, 'a question could not be put into the channel'));
 
   return {
     list: (): ChannelStatus[] => accounts.list(config()),

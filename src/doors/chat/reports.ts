@@ -32,7 +32,9 @@ function linesOf({ kind, name, state, waitingFor, since, lastProgress, next, bec
 export async function tasksReport({ store, workspaceId }: MethodContext): Promise<string> {
   const tasks = await store.call(listTasks, { workspaceId, limit: 200, open: true });
   if (tasks.length === 0) return 'No task is open.';
-  const lines = tasks.slice(0, SHOWN).map(({ project, name, title, state, owner }) => `- ${project}/${name}: ${state}${owner === null ? '' : ` (${owner})`} ${title}`);
+  const lines = tasks
+    .slice(0, SHOWN)
+    .map(({ project, name, title, state, owner }) => `- ${project}/${name}: ${state}${owner === null ? '' : ` (${owner})`} ${title}`);
   return [...lines, ...(tasks.length > SHOWN ? [`… and ${tasks.length - SHOWN} more`] : [])].join('\n');
 }
 
@@ -62,7 +64,10 @@ export async function answerQuestion({ store, workspaceId, principal }: MethodCo
   const [question] = named;
   if (!question || named.length > 1) {
     if (open.length === 0) return 'No question is open.';
-    return ['Name one of the open questions:', ...open.slice(0, SHOWN).map((one) => `- \`${one.id}\` ${questionText(one).replace(/\s+/g, ' ').slice(0, 120)}`)].join('\n');
+    return [
+      'Name one of the open questions:',
+      ...open.slice(0, SHOWN).map((one) => `- \`${one.id}\` ${questionText(one).replace(/\s+/g, ' ').slice(0, 120)}`),
+    ].join('\n');
   }
   try {
     await store.call(resolveApproval, { workspaceId, id: question.id, decision, actor: principal.actor });

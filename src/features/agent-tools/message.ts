@@ -81,7 +81,12 @@ async function say({ store, config }: AgentToolWorld, asked: Input, { workspaceI
     }
     // The same in every attempt of the run: it is sent once.
     const intent = `tool:${sha256Hex(`message ${runId} ${callId} ${i}`).slice(0, 32)}`;
-    const { id, state } = await durably(store, sayInChannel, { workspaceId, runId, role: roleOfAgent(config, agentId), home, places, to, body, intent }, signal);
+    const { id, state } = await durably(
+      store,
+      sayInChannel,
+      { workspaceId, runId, role: roleOfAgent(config, agentId), home, places, to, body, intent },
+      signal,
+    );
     sent.push({ to: to.place, outboxId: id, state });
   }
   return { ok: true, channel, action, sent };

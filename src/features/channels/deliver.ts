@@ -4,7 +4,7 @@ import type { Part } from '../../domain/channel.ts';
 import { chunkMarkdown } from '../../domain/chunk.ts';
 import { messageOf } from '../../kit/fault.ts';
 import { type Loop, startLoop } from '../../kit/loop.ts';
-import { type Connection, SendProblem, type Sendable } from '../../ports/channel.ts';
+import { type Connection, type Sendable, SendProblem } from '../../ports/channel.ts';
 import type { LoopWorld } from '../../ports/loop-world.ts';
 import { dueOutgoing, type EntryView, getOutgoing, noteProgress, settleEntry } from './outbox.ts';
 
@@ -92,7 +92,13 @@ export function startDeliverer({ workspaceId, store, clock, log, isMine, connect
       const pause = retryAfterMs ?? Math.min(500 * 2 ** attempts, LONGEST_PAUSE_MS);
       // Waiting for the provider's own limit, or for the owner to mend the credentials, is no failure of this message.
       const counted = retryAfterMs === undefined && kind !== 'account' ? attempts + 1 : attempts;
-      await store.call(noteProgress, { id, parts, attempts: counted, notBefore: clock.now() + (kind === 'account' ? LONGEST_PAUSE_MS : pause), error: message });
+      await store.call(noteProgress, {
+        id,
+        parts,
+        attempts: counted,
+        notBefore: clock.now() + (kind === 'account' ? LONGEST_PAUSE_MS : pause),
+        error: message,
+      });
       return false;
     }
   };

@@ -21,7 +21,8 @@ export const channelsStatus = method({
   run: async ({ clock, gateway }) => {
     const accounts = gateway.channels();
     const ids = [...new Set(accounts.map(({ channel }) => channel.id))];
-    const labelled = (of: 'label' | 'about') => Object.fromEntries(gateway.channelCatalog.filter(({ id }) => ids.includes(id)).map((channel) => [channel.id, channel[of]]));
+    const labelled = (of: 'label' | 'about') =>
+      Object.fromEntries(gateway.channelCatalog.filter(({ id }) => ids.includes(id)).map((channel) => [channel.id, channel[of]]));
     const ofChannel = (id: string) => accounts.filter(({ channel }) => channel.id === id);
     return {
       ts: clock.now(),
@@ -119,19 +120,48 @@ export const send = method({
     idempotencyKey: text.min(1),
   }),
   output: z.looseObject({ runId: text, channel: text }),
-  run: async (context, { to: written, message, mediaUrl, mediaUrls, channel = context.gateway.channels()[0]?.channel.id ?? 'whatsapp', accountId = DEFAULT_ACCOUNT, threadId, idempotencyKey }) => {
+  run: async (
+    context,
+    {
+      to: written,
+      message,
+      mediaUrl,
+      mediaUrls,
+      channel = context.gateway.channels()[0]?.channel.id ?? 'whatsapp',
+      accountId = DEFAULT_ACCOUNT,
+      threadId,
+      idempotencyKey,
+    },
+  ) => {
     if (!context.gateway.channelCatalog.some(({ id }) => id === channel)) throw fault('request.refused', { reason: `unsupported channel: ${channel}` });
     const { store, workspaceId, principal, clock } = context;
     const to = addressed(context, { channel, accountId, written, threadId });
     const said = [message, ...(mediaUrls ?? (mediaUrl === undefined ? [] : [mediaUrl]))].join('\n');
-    const entry = await store.call(queueOutgoing, { workspaceId, to, body: { kind: 'text', text: said }, intent: `send:${idempotencyKey}`, actor: principal.actor });
+    const entry = await store.call(queueOutgoing, {
+      workspaceId,
+      to,
+      body: { kind: 'text', text: said },
+      intent: `send:${idempotencyKey}`,
+      actor: principal.actor,
+    });
     const settled = await whenSettled(context, entry, clock.now() + ARRIVES_WITHIN_MS);
     if (settled.state === 'failed') throw fault('request.refused', { reason: `the message was not sent: ${settled.error ?? 'refused'}` });
-    return { runId: idempotencyKey, channel, channelId: to.place, messageId: settled.parts[0]?.id ?? null, outboxId: entry.id, state: settled.state, ...(settled.error !== null && { waitingFor: settled.error }) };
+    return {
+      runId: idempotencyKey,
+      channel,
+      channelId: to.place,
+      messageId: settled.parts[0]?.id ?? null,
+      outboxId: entry.id,
+      state: settled.state,
+      ...(settled.error !== null && { waitingFor: settled.error }),
+    };
   },
 });
 
-function addressed(context: MethodContext, { channel, accountId, written, threadId }: { channel: string; accountId: string; written: string; threadId?: string | undefined }): Address {
+function addressed(
+  context: MethodContext,
+  { channel, accountId, written, threadId }: { channel: string; accountId: string; written: string; threadId?: string | undefined },
+): Address {
   const { channel: known } = accountNamed(context, channel, accountId);
   const place = written.replace(/^(?:slack:)?(?:channel|user|group|dm):/i, '').toUpperCase();
   if (!known.isTarget(place)) throw fault('channel.target', { target: written, channel });

@@ -174,17 +174,18 @@ export const settleEntry = txOp('channels.settle', function* (tx, { workspaceId,
 });
 
 /** A question is settled: the message that asked says so, or is not sent any more. */
-export const closeQuestion = txOp('channels.closeQuestion', function* (
-  tx,
-  { workspaceId, approvalId, text }: { workspaceId: string; approvalId: string; text: string },
-): OpSteps<void> {
-  const row = yield* tx.one(entryByIntent, { workspaceId, intent: questionIntent(approvalId) });
-  if (!row) return;
-  yield* tx.run(dropUnsent, { id: row.id, now: tx.now });
-  const { parts, to } = viewEntry(row);
-  const messageId = parts[0]?.id ?? row.id; // not known yet: the deliverer looks it up under the entry's id
-  if (parts.length > 0) yield* putOutbox(tx, { workspaceId, to, body: { kind: 'edit', messageId, text }, intent: `answered:${approvalId}`, actor: 'gateway' });
-});
+export const closeQuestion = txOp(
+  'channels.closeQuestion',
+  function* (tx, { workspaceId, approvalId, text }: { workspaceId: string; approvalId: string; text: string }): OpSteps<void> {
+    const row = yield* tx.one(entryByIntent, { workspaceId, intent: questionIntent(approvalId) });
+    if (!row) return;
+    yield* tx.run(dropUnsent, { id: row.id, now: tx.now });
+    const { parts, to } = viewEntry(row);
+    const messageId = parts[0]?.id ?? row.id; // not known yet: the deliverer looks it up under the entry's id
+    if (parts.length > 0)
+      yield* putOutbox(tx, { workspaceId, to, body: { kind: 'edit', messageId, text }, intent: `answered:${approvalId}`, actor: 'gateway' });
+  },
+);
 
 export function questionIntent(approvalId: string): string {
   return `question:${approvalId}`;

@@ -86,10 +86,10 @@ function viewPeer({ id, channel, account, name, state, code, asked_at: askedAt, 
   return { id, channel, account, name, state, code, askedAt, deadlineAt };
 }
 
-export const listPeers = readOp('channels.peers', function* (
-  tx,
-  { workspaceId, channel }: { workspaceId: string; channel: string },
-): OpSteps<{ pending: PeerView[]; allowed: PeerView[] }> {
+export const listPeers = readOp('channels.peers', function* (tx, { workspaceId, channel }: { workspaceId: string; channel: string }): OpSteps<{
+  pending: PeerView[];
+  allowed: PeerView[];
+}> {
   const pending = (yield* tx.all(pendingPeers, { workspaceId, channel, now: tx.now })).map(viewPeer);
   return { pending, allowed: (yield* tx.all(allowedPeers, { workspaceId, channel })).map(viewPeer) };
 });
@@ -111,7 +111,13 @@ export const approvePeer = txOp('channels.approvePeer', function* (tx, { workspa
   yield* tx.run(putPeer, allowed);
   if (notify) {
     const to = { channel, account: asked.account, place: asked.place, thread: null };
-    yield* putOutbox(tx, { workspaceId, to, body: { kind: 'text', text: 'You are let in. What can I do for you?' }, intent: `paired:${asked.account}:${asked.id}:${code}`, actor });
+    yield* putOutbox(tx, {
+      workspaceId,
+      to,
+      body: { kind: 'text', text: 'You are let in. What can I do for you?' },
+      intent: `paired:${asked.account}:${asked.id}:${code}`,
+      actor,
+    });
   }
   return viewPeer(allowed);
 });

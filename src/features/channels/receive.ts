@@ -140,7 +140,10 @@ function messageKey(place: string, messageId: string): string {
   return `m:${place}:${messageId}`;
 }
 
-function idOf({ workspaceId, event: { channel, account } }: Pick<ReceiveArgs, 'workspaceId'> & { event: { channel: string; account: string } }, key: string): Key {
+function idOf(
+  { workspaceId, event: { channel, account } }: Pick<ReceiveArgs, 'workspaceId'> & { event: { channel: string; account: string } },
+  key: string,
+): Key {
   return { workspaceId, channel, account, key };
 }
 
@@ -190,14 +193,26 @@ function* accept(tx: Tx, args: ReceiveArgs, event: IncomingMessage, admission: E
   const { run } = yield* takeMessage(tx, request);
   if (deliver.ack) {
     const { emoji } = deliver.ack;
-    yield* putOutbox(tx, { workspaceId, to: replyTo, body: { kind: 'reaction', messageId, emoji, add: true }, intent: `ack:${run.id}`, actor: 'gateway', runId: run.id });
+    yield* putOutbox(tx, {
+      workspaceId,
+      to: replyTo,
+      body: { kind: 'reaction', messageId, emoji, add: true },
+      intent: `ack:${run.id}`,
+      actor: 'gateway',
+      runId: run.id,
+    });
   }
   yield* settle('accepted', { sessionKey, runId: run.id });
   return { fate: 'accepted', runId: run.id, runKey: run.runKey, deliver };
 }
 
 /** The place in the queue of a message that came after one that was said later: before that one, if that has not begun. */
-function* beforeLaterOnes(tx: Tx, { workspaceId }: ReceiveArgs, { channel, account, place, messageId }: IncomingMessage, sessionKey: string): OpSteps<Pick<Message, 'id' | 'queuedAt'>> {
+function* beforeLaterOnes(
+  tx: Tx,
+  { workspaceId }: ReceiveArgs,
+  { channel, account, place, messageId }: IncomingMessage,
+  sessionKey: string,
+): OpSteps<Pick<Message, 'id' | 'queuedAt'>> {
   const saidAt = (runKey: string) => Number(runKey.slice(prefix.length).replace(':rest', ''));
   const prefix = `${channel}:${account}:${place}:`;
   const waiting = (yield* tx.all(openRunsOfSession, { workspaceId, sessionKey })).filter((run) => hasNotBegun(run) && run.client_key.startsWith(prefix));
@@ -226,7 +241,13 @@ function* takeChange(tx: Tx, args: ReceiveArgs, event: IncomingChange, settle: S
   yield* settle('change');
   if (!original) return { fate: 'ignored', reason: 'the message was never for the agent' };
   if (original.fate === 'heard') {
-    yield* tx.run(setFate, { ...idOf(args, original.key), fate: event.kind === 'deleted' ? 'ignored' : 'heard', sessionKey: null, runId: null, text: event.text });
+    yield* tx.run(setFate, {
+      ...idOf(args, original.key),
+      fate: event.kind === 'deleted' ? 'ignored' : 'heard',
+      sessionKey: null,
+      runId: null,
+      text: event.text,
+    });
     return { fate: 'change' };
   }
   const run = original.run_id === null ? undefined : yield* tx.one(runById, { id: original.run_id });
@@ -261,20 +282,19 @@ function* takeReaction(tx: Tx, args: ReceiveArgs, event: IncomingReaction, settl
 }
 
 /** What the gate and the routing table say of a message, without taking it. */
-export const lookAtMessage = readOp('channels.look', function* (
-  tx,
-  { event, ...args }: Pick<ReceiveArgs, 'workspaceId' | 'account' | 'routing'> & { event: Parameters<typeof admit>[0] },
-): OpSteps<Admission> {
-  const { channel, account, sender } = event;
-  const paired = yield* isPaired(tx, { workspaceId: args.workspaceId, channel, account, id: sender.id });
-  return admit(event, { routing: args.routing, account: args.account, isPaired: paired });
-});
+export const lookAtMessage = readOp(
+  'channels.look',
+  function* (tx, { event, ...args }: Pick<ReceiveArgs, 'workspaceId' | 'account' | 'routing'> & { event: Parameters<typeof admit>[0] }): OpSteps<Admission> {
+    const { channel, account, sender } = event;
+    const paired = yield* isPaired(tx, { workspaceId: args.workspaceId, channel, account, id: sender.id });
+    return admit(event, { routing: args.routing, account: args.account, isPaired: paired });
+  },
+);
 
 /** Conversations in which something was said lately, the latest first. */
-export const activePlaces = readOp('channels.places', function* (
-  tx,
-  args: Omit<Key, 'key'> & { since: number; limit: number },
-): OpSteps<{ place: string; thread: string; last_at: number }[]> {
+export const activePlaces = readOp('channels.places', function* (tx, args: Omit<Key, 'key'> & { since: number; limit: number }): OpSteps<
+  { place: string; thread: string; last_at: number }[]
+> {
   return yield* tx.all(recentPlaces, args);
 });
 

@@ -48,11 +48,20 @@ export const sayInChannel = txOp(
     const isOwn = own?.channel === to.channel && own.account === to.account && own.place === to.place;
     const isHome = home?.channel === to.channel && home.account === to.account && home.place === to.place;
     if (role !== null && !(REPORTERS.has(role) && isHome)) {
-      const rule = REPORTERS.has(role) ? `the role ${role} writes to the owner alone (channels.${to.channel}.home or owner)` : `the role ${role} does not write to people: report to your manager`;
+      const rule = REPORTERS.has(role)
+        ? `the role ${role} writes to the owner alone (channels.${to.channel}.home or owner)`
+        : `the role ${role} does not write to people: report to your manager`;
       throw fault('channel.refused', { rule });
     }
-    if (role === null && tools !== undefined && !isOwn) throw fault('channel.refused', { rule: 'somebody who is not the owner asked for it: you may answer only where you were asked' });
-    if (role === null && !isOwn && !isHome && !places.includes(to.place) && !(yield* isPaired(tx, { workspaceId, channel: to.channel, account: to.account, id: to.place })))
+    if (role === null && tools !== undefined && !isOwn)
+      throw fault('channel.refused', { rule: 'somebody who is not the owner asked for it: you may answer only where you were asked' });
+    if (
+      role === null &&
+      !isOwn &&
+      !isHome &&
+      !places.includes(to.place) &&
+      !(yield* isPaired(tx, { workspaceId, channel: to.channel, account: to.account, id: to.place }))
+    )
       throw fault('channel.refused', { rule: `${to.place} is neither the owner, nor listed under channels.${to.channel}.channels, nor paired` });
     const id = yield* putOutbox(tx, { workspaceId, to, body, intent, actor: `run:${runId}`, runId });
     const entry = yield* getOutgoing.body(tx, { id });

@@ -182,7 +182,12 @@ export function* takeCommand(tx: Tx, asked: Command): OpSteps<{ run: RunView; cr
   else if (effect.kind === 'compact') yield* compact(tx, session, effect.keep, actor);
   else if (effect.kind === 'stop') {
     const open = yield* tx.all(openRunsOfSession, { workspaceId, sessionKey: key });
-    yield* stopRuns(tx, open.filter(({ id }) => id !== view.id), actor, 'stop');
+    yield* stopRuns(
+      tx,
+      open.filter(({ id }) => id !== view.id),
+      actor,
+      'stop',
+    );
   }
   yield* appendEntries(tx, session.id, view.id, [{ kind: 'note', text: reply }]);
   const run = yield* tx.one(runById, { id: view.id });

@@ -197,7 +197,12 @@ function* queueTurn(tx: Tx, home: CronHome, { jobId, spec, at, actor }: Firing, 
 }
 
 /** Where the answer of a job goes besides the main session: a named conversation, or where the people of the main session spoke last. */
-function* addressOf(tx: Tx, workspaceId: string, { channel = 'last', to }: { channel?: string | undefined; to?: string | undefined }, key: string): OpSteps<Address | undefined> {
+function* addressOf(
+  tx: Tx,
+  workspaceId: string,
+  { channel = 'last', to }: { channel?: string | undefined; to?: string | undefined },
+  key: string,
+): OpSteps<Address | undefined> {
   if (to !== undefined) return { channel: channel === 'last' ? 'slack' : channel, account: DEFAULT_ACCOUNT, place: to, thread: null };
   const session = yield* tx.one(byKey, { workspaceId, key });
   return session ? yield* routeOf(tx, session.id) : undefined;

@@ -81,7 +81,12 @@ export async function submit(context: MethodContext, input: z.infer<typeof Submi
 async function addressFor(
   { store, workspaceId }: MethodContext,
   key: string,
-  { channel = 'slack', account = DEFAULT_ACCOUNT, to, thread = null }: { channel?: string | undefined; account?: string | undefined; to?: string | undefined; thread?: string | null | undefined },
+  {
+    channel = 'slack',
+    account = DEFAULT_ACCOUNT,
+    to,
+    thread = null,
+  }: { channel?: string | undefined; account?: string | undefined; to?: string | undefined; thread?: string | null | undefined },
 ): Promise<Address> {
   if (to !== undefined) return { channel, account, place: to, thread };
   const session = await store.call(getSession, { workspaceId, key });

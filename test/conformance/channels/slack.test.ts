@@ -1,7 +1,7 @@
 // Slack keeps to what every channel must do.
 
-import { ask } from '../../support/journey.ts';
 import { connectClient } from '../../support/installation.ts';
+import { ask } from '../../support/journey.ts';
 import { DIRECT, OWNER, startOnSlack } from '../../support/slack.ts';
 import { channelConformance, type Harness } from './suite.ts';
 

@@ -40,7 +40,10 @@ export function channelConformance(name: string, start: (t: Cleanup) => Promise<
     const numbers = Array.from({ length: count }, (_, i) => i);
     await until(`${count} answers`, () => numbers.every((i) => said(i) > 0), ms);
     await new Promise((resolve) => setTimeout(resolve, 1500));
-    assert.deepEqual(numbers.map(said), numbers.map(() => 1));
+    assert.deepEqual(
+      numbers.map(said),
+      numbers.map(() => 1),
+    );
   };
   const connected = (channel: Harness) => until('the connection to be back', async () => (await channel.status()).state === 'connected', 30_000);
 
@@ -66,7 +69,10 @@ export function channelConformance(name: string, start: (t: Cleanup) => Promise<
       for (let i = 0; i < 6; i++) channel.say(`message ${i}.`);
       await eachOnce(channel, 6, 60_000);
       const order = channel.answers().map((text) => /message \d/.exec(text)?.[0]);
-      assert.deepEqual(order, [0, 1, 2, 3, 4, 5].map((i) => `message ${i}`));
+      assert.deepEqual(
+        order,
+        [0, 1, 2, 3, 4, 5].map((i) => `message ${i}`),
+      );
     });
 
     it('connections that are cut lose nothing', async (t) => {

@@ -16,7 +16,8 @@ const LONGEST_PAUSE_MS = 10_000;
 const REFUSED_PAUSE_MS = 60_000;
 const AFTER_POLITE_END_MS = 100;
 /** Errors of apps.connections.open and auth.test that no waiting heals. */
-const REFUSALS = /^(invalid_auth|not_authed|account_inactive|token_revoked|token_expired|user_removed_from_team|team_disabled|missing_scope|not_allowed_token_type|no_permission)$/;
+const REFUSALS =
+  /^(invalid_auth|not_authed|account_inactive|token_revoked|token_expired|user_removed_from_team|team_disabled|missing_scope|not_allowed_token_type|no_permission)$/;
 
 export const slack: Channel = {
   id: 'slack',
@@ -29,7 +30,14 @@ export const slack: Channel = {
 
 function tokensOf(settings: ChannelAccount, variables: ChannelWorld['variables']) {
   const { botToken = variables['SLACK_BOT_TOKEN'], appToken = variables['SLACK_APP_TOKEN'], mode } = settings as SlackAccount; // the section of the channel
-  const missing = mode === 'http' ? 'channels.slack.mode is http, which is not available: use socket' : !botToken ? NEEDS('botToken', 'SLACK_BOT_TOKEN') : !appToken ? NEEDS('appToken', 'SLACK_APP_TOKEN') : undefined;
+  const missing =
+    mode === 'http'
+      ? 'channels.slack.mode is http, which is not available: use socket'
+      : !botToken
+        ? NEEDS('botToken', 'SLACK_BOT_TOKEN')
+        : !appToken
+          ? NEEDS('appToken', 'SLACK_APP_TOKEN')
+          : undefined;
   return { botToken: botToken ?? '', appToken: appToken ?? '', missing };
 }
 
@@ -51,7 +59,14 @@ function connect(world: ChannelWorld): Connection {
   const sockets = new Map<number, Socket>();
   let self: Self | undefined;
   let silentSince: number | null = null;
-  let state: ConnectionState = { state: missing === undefined ? 'starting' : 'refused', problem: missing ?? null, sinceMs: clock.now(), lastSeenAt: null, sockets: 0, self: null };
+  let state: ConnectionState = {
+    state: missing === undefined ? 'starting' : 'refused',
+    problem: missing ?? null,
+    sinceMs: clock.now(),
+    lastSeenAt: null,
+    sockets: 0,
+    self: null,
+  };
 
   const become = (changed: Partial<ConnectionState>, back?: { readonly since: number | null }) => {
     const isOther = (changed.state ?? state.state) !== state.state || (changed.problem ?? null) !== state.problem;
@@ -59,7 +74,14 @@ function connect(world: ChannelWorld): Connection {
     if (isOther || back) onState(back);
   };
 
-  const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, setLevel: () => undefined, setName: () => undefined };
+  const quiet = {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: () => undefined,
+    error: () => undefined,
+    setLevel: () => undefined,
+    setName: () => undefined,
+  };
   const sdkLogger = { ...quiet, getLevel: () => 'error' as never }; // a level of the SDK's own type: what it would log is reported by the state
   const webOptions = { slackApiUrl, timeout: CALL_TIMEOUT_MS, retryConfig: { retries: 0 }, rejectRateLimitedCalls: true, logger: sdkLogger };
   let web: Promise<WebClient> | undefined;
@@ -101,7 +123,16 @@ function connect(world: ChannelWorld): Connection {
     } catch (error) {
       return void log.warn({ error: messageOf(error) }, 'an event of Slack could not be taken; Slack will send it again');
     }
-    await ack().catch((error: unknown) => log.debug({ error: messageOf(error) }, 'an event could not be acknowledged; Slack sends it again, and it is known by then'));
+    await ack().catch((error: unknown) =>
+      log.debug({ error: messageOf(error) }, 'an event could not be acknowledged; Slack sends it again, and it is known by then'),
+    );
+  };
+
+  const opened = (i: number) => {
+    open.add(i);
+    const back = open.size === 1 ? { since: silentSince } : undefined;
+    silentSince = null;
+    become({ state: 'connected', problem: null }, back);
   };
 
   /** Opens a socket and answers when it has ended. @throws what kept it from opening */
@@ -117,12 +148,8 @@ function connect(world: ChannelWorld): Connection {
       const tooLate = clock.sleep(START_TIMEOUT_MS, timeout.signal).then(() => {
         if (!timeout.signal.aborted) throw new Error('Slack did not answer in time');
       });
+      socket.once('connected', () => opened(i)); // at once: the first events may come with the same packet
       await Promise.race([socket.start(), tooLate]).finally(() => timeout.abort());
-      open.add(i);
-      const since = silentSince;
-      const wasSilent = open.size === 1;
-      silentSince = null;
-      become({ state: 'connected', problem: null }, wasSilent ? { since } : undefined);
       await ended;
     } finally {
       sockets.delete(i);
@@ -145,7 +172,9 @@ function connect(world: ChannelWorld): Connection {
         failures += 1;
         const code = codeOf(error);
         const isRefused = REFUSALS.test(code);
-        const problem = isRefused ? `Slack refuses the tokens (${code}): make new ones at api.slack.com/apps and set channels.slack.botToken and appToken` : messageOf(error);
+        const problem = isRefused
+          ? `Slack refuses the tokens (${code}): make new ones at api.slack.com/apps and set channels.slack.botToken and appToken`
+          : messageOf(error);
         if (open.size === 0) become({ state: isRefused ? 'refused' : 'reconnecting', problem });
         const pause = isRefused ? REFUSED_PAUSE_MS : Math.min(250 * 2 ** failures, LONGEST_PAUSE_MS) * (0.7 + 0.3 * jitter());
         await clock.sleep(pause, signal);

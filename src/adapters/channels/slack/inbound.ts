@@ -109,7 +109,11 @@ export function readMessage(message: SlackMessage, where: Where, reader: Reader)
   };
 }
 
-function readChange({ subtype, message, previous_message: before, deleted_ts }: z.infer<typeof Changed>, where: Where, reader: Reader): ChannelEvent | undefined {
+function readChange(
+  { subtype, message, previous_message: before, deleted_ts }: z.infer<typeof Changed>,
+  where: Where,
+  reader: Reader,
+): ChannelEvent | undefined {
   const kind = subtype === 'message_deleted' ? ('deleted' as const) : ('edited' as const);
   const changed = kind === 'deleted' ? before : message;
   const sender = changed && senderOf(changed, reader);
@@ -118,7 +122,11 @@ function readChange({ subtype, message, previous_message: before, deleted_ts }: 
   return { kind, ...placeOf(where, sender, changed, reader), messageId, text: fromSlack(changed.text, { self: reader.self.id, nameOf: reader.nameOf }) };
 }
 
-function readReaction(event: z.infer<typeof Reaction> | undefined, { eventId, team }: Pick<Where, 'eventId' | 'team'>, reader: Reader): ChannelEvent | undefined {
+function readReaction(
+  event: z.infer<typeof Reaction> | undefined,
+  { eventId, team }: Pick<Where, 'eventId' | 'team'>,
+  reader: Reader,
+): ChannelEvent | undefined {
   if (event?.item.type !== 'message' || event.user === reader.self.id) return undefined;
   const sender = { id: event.user, name: reader.nameOf(event.user) ?? null, isBot: false };
   return {

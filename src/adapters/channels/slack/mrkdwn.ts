@@ -29,7 +29,10 @@ function inlineToSlack(text: string): string {
   return escape(text)
     .replace(/&lt;@([UW][A-Z0-9]+)&gt;/g, '<@$1>')
     .replace(/&lt;(https?:\/\/[^\s|]+?)&gt;/g, '<$1>')
-    .replace(/!?\[([^\]\n]*)\]\(((?:https?:\/\/|mailto:)[^\s()]+(?:\([^\s()]*\)[^\s()]*)*)\)/g, (_all, label: string, url: string) => `<${url}${label === '' ? '' : `|${label}`}>`)
+    .replace(
+      /!?\[([^\]\n]*)\]\(((?:https?:\/\/|mailto:)[^\s()]+(?:\([^\s()]*\)[^\s()]*)*)\)/g,
+      (_all, label: string, url: string) => `<${url}${label === '' ? '' : `|${label}`}>`,
+    )
     .replace(/\*\*(?=\S)(.+?)(?<=\S)\*\*/g, `${BOLD}$1${BOLD}`)
     .replace(/(?<![\w_])__(?=\S)(.+?)(?<=\S)__(?![\w_])/g, `${BOLD}$1${BOLD}`)
     .replace(/(?<![\w*])\*(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*(?![\w*])/g, '_$1_')

@@ -4,8 +4,8 @@ import type { WebClient } from '@slack/web-api';
 import type { Address, ChannelEvent } from '../../../domain/channel.ts';
 import type { Clock } from '../../../kit/clock.ts';
 import { errorCode, messageOf } from '../../../kit/fault.ts';
-import { SendProblem, type Sendable } from '../../../ports/channel.ts';
-import { ACTION_PREFIX, type Self, readMessage, type SlackMessage } from './inbound.ts';
+import { type Sendable, SendProblem } from '../../../ports/channel.ts';
+import { ACTION_PREFIX, readMessage, type Self, type SlackMessage } from './inbound.ts';
 import { toSlack } from './mrkdwn.ts';
 
 const METADATA = 'clawdbot_outbox';
@@ -97,7 +97,9 @@ export function createOutbound({ client, clock, account, self, nameOf, onAnswer 
       }
       const metadata = { event_type: METADATA, event_payload: { mark } };
       const shared = { channel, text, metadata, unfurl_links: false, unfurl_media: false, ...thread };
-      const answer = await call('chat.postMessage', (web) => web.chat.postMessage(message.kind === 'question' ? { ...shared, blocks: questionBlocks(text, message) } : shared));
+      const answer = await call('chat.postMessage', (web) =>
+        web.chat.postMessage(message.kind === 'question' ? { ...shared, blocks: questionBlocks(text, message) } : shared),
+      );
       if (answer?.ts === undefined) throw new SendProblem('unknown', 'Slack answered without an id');
       return answer.ts;
     },
@@ -117,7 +119,9 @@ export function createOutbound({ client, clock, account, self, nameOf, onAnswer 
     },
     find: async (to: Address, mark: string, sinceMs: number): Promise<string | undefined> => {
       if (to.onlyFor !== undefined) return undefined; // such messages are in no history
-      const marked = (await pages(to, sinceMs)).find((message) => (message['metadata'] as { event_payload?: { mark?: unknown } } | undefined)?.event_payload?.mark === mark); // as sent above
+      const marked = (await pages(to, sinceMs)).find(
+        (message) => (message['metadata'] as { event_payload?: { mark?: unknown } } | undefined)?.event_payload?.mark === mark,
+      ); // as sent above
       return marked?.ts;
     },
     missed: async (place: string, thread: string | null, sinceMs: number): Promise<readonly ChannelEvent[]> => {
@@ -129,7 +133,14 @@ export function createOutbound({ client, clock, account, self, nameOf, onAnswer 
       return messages
         .filter(({ ts }) => Number(ts) * 1000 > sinceMs)
         .sort((a, b) => Number(a.ts) - Number(b.ts))
-        .flatMap((message) => readMessage({ ...message, text: message.text ?? '' }, { eventId: `history:${channel}:${message.ts}`, team: me.team, channel }, { account, self: me, nameOf }) ?? []);
+        .flatMap(
+          (message) =>
+            readMessage(
+              { ...message, text: message.text ?? '' },
+              { eventId: `history:${channel}:${message.ts}`, team: me.team, channel },
+              { account, self: me, nameOf },
+            ) ?? [],
+        );
     },
   };
 }
@@ -167,7 +178,8 @@ export function codeOf(error: unknown): string {
 function problemOf(error: unknown, method: string): SendProblem | undefined {
   const { retryAfter, statusCode, original } = error as { retryAfter?: unknown; statusCode?: unknown; original?: unknown }; // the SDK's own errors
   if (typeof retryAfter === 'number') return new SendProblem('later', `${method} is limited by Slack`, retryAfter * 1000);
-  if (typeof statusCode === 'number') return new SendProblem(statusCode >= 500 || statusCode === 408 ? 'unknown' : 'later', `Slack answered with status ${statusCode}`);
+  if (typeof statusCode === 'number')
+    return new SendProblem(statusCode >= 500 || statusCode === 408 ? 'unknown' : 'later', `Slack answered with status ${statusCode}`);
   const code = codeOf(error);
   if (code === '') {
     const cause = (original as { cause?: unknown } | undefined)?.cause ?? original;

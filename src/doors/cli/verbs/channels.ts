@@ -46,12 +46,18 @@ function addChannels(program: Command, { world, profile, withGateway, print }: V
       const auth = Object.entries(config?.auth.profiles ?? {}).map(([id, { provider, mode }]) => ({ id, provider, type: mode }));
       if (json) return print({ chat, auth, usage: { updatedAt: world.now(), providers: [] } });
       const lines = Object.entries(chat).map(([channel, accounts]) => `${channel}: ${accounts.join(', ')}\n`);
-      world.out(lines.length > 0 ? lines.join('') : 'No channel is configured. For Slack: clawdbot config set channels.slack.botToken and appToken, see docs/guide/slack.md\n');
+      world.out(
+        lines.length > 0
+          ? lines.join('')
+          : 'No channel is configured. For Slack: clawdbot config set channels.slack.botToken and appToken, see docs/guide/slack.md\n',
+      );
     });
   withConnectFlags(channels.command('status').description('How the connections of the running gateway stand').option('--probe', 'accepted for compatibility'))
     .option('--json', 'as JSON')
     .action(async (flags: Flags & { timeout?: string }) => {
-      const answer = (await withGateway(flags, (client) => client.call('channels.status'))) as { channelAccounts: Readonly<Record<string, readonly Account[]>> }; // the shape of channels/methods
+      const answer = (await withGateway(flags, (client) => client.call('channels.status'))) as {
+        channelAccounts: Readonly<Record<string, readonly Account[]>>;
+      }; // the shape of channels/methods
       if (flags.json) return print(answer);
       const rows = Object.entries(answer.channelAccounts).flatMap(([channel, accounts]) =>
         accounts.map(({ accountId, state, since, sockets, self, lastError }) => [
@@ -65,14 +71,29 @@ function addChannels(program: Command, { world, profile, withGateway, print }: V
       );
       world.out(rows.length > 0 ? table(['account', 'state', 'since', 'sockets', 'as', 'problem'], rows) : 'No channel is configured.\n');
     });
-  withConnectFlags(channels.command('outbox').description('What was sent and what waits, the latest first').option('--json', 'as JSON')).action(async (flags: Flags) => {
-    const answer = (await withGateway(flags, (client) => client.call('channels.outbox'))) as {
-      entries: readonly { id: string; state: string; to: { channel: string; place: string }; body: { kind: string; text?: string }; createdAt: number; error: string | null }[];
-    }; // the shape of channels/methods
-    if (flags.json) return print(answer);
-    const rows = answer.entries.map(({ id, state, to, body, createdAt, error }) => [id, state, `${to.channel}:${to.place}`, age(world.now() - createdAt), error ?? (body.text ?? body.kind).replace(/\s+/g, ' ').slice(0, 60)]);
-    world.out(rows.length > 0 ? table(['id', 'state', 'to', 'queued', 'what'], rows) : 'Nothing was sent yet.\n');
-  });
+  withConnectFlags(channels.command('outbox').description('What was sent and what waits, the latest first').option('--json', 'as JSON')).action(
+    async (flags: Flags) => {
+      const answer = (await withGateway(flags, (client) => client.call('channels.outbox'))) as {
+        entries: readonly {
+          id: string;
+          state: string;
+          to: { channel: string; place: string };
+          body: { kind: string; text?: string };
+          createdAt: number;
+          error: string | null;
+        }[];
+      }; // the shape of channels/methods
+      if (flags.json) return print(answer);
+      const rows = answer.entries.map(({ id, state, to, body, createdAt, error }) => [
+        id,
+        state,
+        `${to.channel}:${to.place}`,
+        age(world.now() - createdAt),
+        error ?? (body.text ?? body.kind).replace(/\s+/g, ' ').slice(0, 60),
+      ]);
+      world.out(rows.length > 0 ? table(['id', 'state', 'to', 'queued', 'what'], rows) : 'Nothing was sent yet.\n');
+    },
+  );
 }
 
 function addPairing(program: Command, { world, withGateway, print }: VerbContext): void {
@@ -83,7 +104,10 @@ function addPairing(program: Command, { world, withGateway, print }: VerbContext
     .option('--json', 'as JSON')
     .action(async (written: string | undefined, flags: Flags & { channel?: string }) => {
       const channel = channelOf(written, flags);
-      const answer = (await withGateway(flags, (client) => client.call('pairing.list', { channel }))) as { requests: readonly Peer[]; allowed: readonly Peer[] }; // the shape of channels/methods
+      const answer = (await withGateway(flags, (client) => client.call('pairing.list', { channel }))) as {
+        requests: readonly Peer[];
+        allowed: readonly Peer[];
+      }; // the shape of channels/methods
       if (flags.json) return print(answer);
       const rows = [
         ...answer.requests.map(({ id, name, code, askedAt }) => [id, name ?? '', `asks, code ${code}`, age(world.now() - askedAt)]),
@@ -101,7 +125,10 @@ function addPairing(program: Command, { world, withGateway, print }: VerbContext
       if (flags.json) return print(answer);
       world.out(`${answer.peer.id} is let in, as somebody who is not you.\nIf it is you: clawdbot config set channels.${channel}.owner ${answer.peer.id}\n`);
     });
-  for (const [word, allowed] of [['allow', true], ['revoke', false]] as const)
+  for (const [word, allowed] of [
+    ['allow', true],
+    ['revoke', false],
+  ] as const)
     withConnectFlags(pairing.command(`${word} <id>`).description(allowed ? 'Let somebody in by id' : 'Let somebody in no more'))
       .option('--channel <channel>', 'the channel', 'slack')
       .option('--account <account>', 'the account', 'default')
@@ -141,7 +168,11 @@ function addMessage(program: Command, { world, withGateway, print }: VerbContext
       if (text === '') throw new CliError('say what to send with --message');
       const order = { to: target, message: text, channel, accountId: account, ...(threadId !== undefined && { threadId }), idempotencyKey: newUuid() };
       if (dryRun) return print({ dryRun: true, ...order });
-      const answer = (await withGateway({ ...flags, timeout: '30000' }, (client) => client.call('send', order))) as { state: string; messageId: string | null; waitingFor?: string }; // the shape of channels/methods
+      const answer = (await withGateway({ ...flags, timeout: '30000' }, (client) => client.call('send', order))) as {
+        state: string;
+        messageId: string | null;
+        waitingFor?: string;
+      }; // the shape of channels/methods
       if (json) return print(answer);
       world.out(answer.state === 'sent' ? `sent (${answer.messageId})\n` : `it waits to be sent: ${answer.waitingFor ?? 'the channel'}\n`);
     });
@@ -161,7 +192,16 @@ function addRoute(program: Command, { withGateway, print }: VerbContext): void {
     .option('--json', 'accepted for compatibility: the answer is always JSON')
     .action(async (flags: ConnectFlags & Readonly<Record<string, string | boolean | undefined>>) => {
       const { place, user, channel, account, kind, thread, team, notMentioned } = flags;
-      const asked = { place, user, channel, account, ...(kind && { kind }), ...(thread && { thread }), ...(team && { team }), mentioned: notMentioned !== true };
+      const asked = {
+        place,
+        user,
+        channel,
+        account,
+        ...(kind && { kind }),
+        ...(thread && { thread }),
+        ...(team && { team }),
+        mentioned: notMentioned !== true,
+      };
       print(await withGateway(flags, (client) => client.call('routes.explain', asked)));
     });
 }
