@@ -1,5 +1,6 @@
 // The only reader of process.env. Everything else gets what it needs as an argument.
 
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -36,11 +37,17 @@ export function readEnvironment(flags: Profile = {}): Environment {
     defaultState: stateDir === join(home, '.clawdbot'),
     configPath: resolve(expandHome(env['CLAWDBOT_CONFIG_PATH'] || join(stateDir, 'clawdbot.json'), home)),
     port: Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined,
-    token: env['CLAWDBOT_GATEWAY_TOKEN'] || undefined,
+    token: env['CLAWDBOT_GATEWAY_TOKEN'] || credential(env['CREDENTIALS_DIRECTORY'], 'gateway-token'),
     password: env['CLAWDBOT_GATEWAY_PASSWORD'] || undefined,
     version: env['CLAWDBOT_VERSION'] || undefined,
     variables: { ...env },
   };
+}
+
+/** What a service manager hands over as a file that only this process can read. */
+function credential(directory: string | undefined, name: string): string | undefined {
+  if (directory === undefined || !existsSync(join(directory, name))) return undefined;
+  return readFileSync(join(directory, name), 'utf8').trim() || undefined;
 }
 
 /** The environment of a further workspace. Nothing of the owner's is handed on: its keys and tokens are the owner's. */

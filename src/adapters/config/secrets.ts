@@ -26,3 +26,12 @@ export function ownToken(stateDir: string): string {
 export function existingToken(stateDir: string): string | undefined {
   return readText(secretPath(stateDir, TOKEN))?.trim();
 }
+
+/** The token that a service was installed with. It goes before that of the configuration. */
+export function serviceTokenPath(stateDir: string): string {
+  return secretPath(stateDir, 'service-token');
+}
+
+export function serviceToken(stateDir: string): string | undefined {
+  return readText(serviceTokenPath(stateDir))?.trim();
+}

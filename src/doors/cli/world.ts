@@ -40,7 +40,7 @@ export interface CliWorld {
   readonly copyStore: (options: { readonly from: string; readonly to: string; readonly onTable: (name: string, rows: number) => void }) => Promise<number>;
   /** The process of the gateway of this profile, if one runs. */
   readonly runningGateway: (profile: Profile) => { readonly pid: number; readonly port: number } | undefined;
-  readonly stopProcess: (pid: number, timeoutMs: number) => Promise<boolean>;
+  readonly service: (profile: Profile) => Promise<ServiceControl>;
   /** Answers of read methods straight from the file, for when no gateway runs; undefined when there is no store. */
   readonly offline: (profile: Profile) => Promise<OfflineAnswers | undefined>;
   readonly readConfig: (profile: Profile) => Promise<{
@@ -76,6 +76,40 @@ export interface CliWorld {
     readonly onSaid: (channel: string, text: string, isEdit: boolean) => void;
     readonly onReady: (url: string) => void;
   }) => Promise<number>;
+}
+
+export interface ServiceState {
+  readonly manager: 'systemd' | 'background' | 'foreground' | 'none';
+  readonly file?: string;
+  readonly isInstalled: boolean;
+  /** Whether the unit is of this program, not of a predecessor. */
+  readonly isOurs: boolean;
+  readonly isEnabled: boolean;
+  readonly status: string;
+  readonly detail: string;
+  readonly pid: number | undefined;
+  readonly restarts: number;
+  /** Whether it goes on after a log-out; null where nobody can say. */
+  readonly lingers: boolean | null;
+  readonly command: string;
+}
+
+interface ServiceResult {
+  readonly pid?: number | undefined;
+  readonly notes: readonly string[];
+}
+
+/** The gateway as a service of this user. All but `state` throw an Error that says what to do. */
+export interface ServiceControl {
+  readonly unit: string;
+  readonly state: () => Promise<ServiceState>;
+  readonly install: (options: { readonly port?: number; readonly token?: string }) => Promise<ServiceResult & { readonly file: string; readonly port: number }>;
+  readonly uninstall: () => Promise<{ readonly removed: boolean; readonly notes: readonly string[] }>;
+  readonly start: () => Promise<ServiceResult>;
+  readonly stop: () => Promise<ServiceResult>;
+  readonly restart: () => Promise<ServiceResult>;
+  /** Starts the gateway and looks after it, until it is told to stop. */
+  readonly supervise: () => Promise<number>;
 }
 
 export interface Profile {

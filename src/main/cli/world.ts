@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { evaluateConfig, readText } from '../../adapters/config/read.ts';
-import { existingToken } from '../../adapters/config/secrets.ts';
+import { existingToken, serviceToken } from '../../adapters/config/secrets.ts';
 import { defaultAgentId, type LoadedConfig, variablesIn } from '../../domain/config.ts';
 import { valueAt } from '../../domain/config-path.ts';
 import { modelChain } from '../../domain/model.ts';
@@ -34,7 +34,11 @@ export function createCliWorld(): CliWorld {
     runWorker,
     copyStore: async (options) => (await import('./store-copy.ts')).copyStores(options),
     runningGateway: (profile) => runningGateway(readEnvironment(profile)),
-    stopProcess,
+    service: async (profile) => {
+      const environment = readEnvironment(profile);
+      const { createService } = await import('./service.ts');
+      return createService(environment, { profile: profile.profile, running: () => runningGateway(environment), stopProcess });
+    },
     offline,
     readConfig: async (profile) => {
       const { readConfigFile } = await import('../../adapters/config/load.ts');
@@ -67,7 +71,7 @@ function target(profile: Profile): Target {
   const port = environment.port ?? runningGateway(environment)?.port ?? file.port ?? 18_789;
   return {
     url: `ws://127.0.0.1:${port}`,
-    token: environment.token ?? file.token ?? existingToken(environment.stateDir),
+    token: environment.token ?? serviceToken(environment.stateDir) ?? file.token ?? existingToken(environment.stateDir),
     password: environment.password ?? file.password,
   };
 }
@@ -99,8 +103,11 @@ function runningGateway({ stateDir }: Environment) {
 const runGateway: CliWorld['runGateway'] = async (profile, { onReady, ...options }) => {
   const [{ CannotRun, CannotRunYet }, { startGateway }] = await Promise.all([import('../state.ts'), import('../gateway.ts')]);
   const environment = readEnvironment(profile);
+  const { createNotifier } = await import('../../adapters/service/notify.ts');
+  const notifier = createNotifier(environment.variables);
   try {
     const gateway = await startGateway({ environment, ...options });
+    notifier.ready();
     const { config } = gateway.config();
     const { model } = config.agents.defaults;
     onReady({
@@ -110,7 +117,10 @@ const runGateway: CliWorld['runGateway'] = async (profile, { onReady, ...options
       logFile: gateway.logFile(),
       notices: await noticesFor(gateway.config(), environment),
     });
-    return await untilStopped(gateway.stop);
+    return await untilStopped((reason) => {
+      notifier.stopping();
+      return gateway.stop(reason);
+    });
   } catch (error) {
     if (!(error instanceof CannotRun)) throw error;
     process.stderr.write(`The gateway cannot run: ${messageOf(error)}\n`);

@@ -1,17 +1,17 @@
-// clawdbot gateway …: run, status, health, call, stop.
+// clawdbot gateway …: run, health, call, probe; as a service see service.ts.
 
 import type { Command } from 'commander';
 import type { GatewayClient } from '../client.ts';
 import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
+import { addServiceVerbs, probe } from './service.ts';
 
 interface RunFlags {
   readonly port?: string;
   readonly bind?: string;
 }
 
-const STOP_TIMEOUT_MS = 30_000;
-
-export function addGatewayVerbs(program: Command, { world, profile, withGateway, print }: VerbContext, setExit: (code: number) => void): void {
+export function addGatewayVerbs(program: Command, context: VerbContext, setExit: (code: number) => void): void {
+  const { world, profile, withGateway, print } = context;
   const run = async ({ port, bind }: RunFlags) => {
     if (bind !== undefined && bind !== 'loopback' && bind !== 'lan') throw new CliError('--bind takes loopback or lan');
     const wanted = port === undefined ? undefined : Number(port);
@@ -39,47 +39,7 @@ export function addGatewayVerbs(program: Command, { world, profile, withGateway,
     run(command.optsWithGlobals<RunFlags>()),
   );
 
-  withConnectFlags(
-    gateway.command('status').description('Is it running, where, and does it answer?').option('--json', 'as JSON').option('--no-probe', 'do not ask it'),
-  ).action(async (_flags, command: Command) => {
-    const flags = command.optsWithGlobals<ConnectFlags & { json?: boolean; probe: boolean }>();
-    const running = world.runningGateway(profile());
-    const { url } = world.target(profile());
-    const at = flags.url ?? url;
-    const rpc = flags.probe ? await probe(() => withGateway(flags, (client) => client.call('status'))) : undefined;
-    if (flags.json) {
-      const { path, exists, issues, config } = await world.readConfig(profile());
-      const port = Number(new URL(url).port);
-      const { bind = 'loopback' } = config?.gateway ?? {};
-      const file = { path, exists, valid: issues.length === 0 };
-      print({
-        service: {
-          label: 'process',
-          loaded: running !== undefined,
-          loadedText: 'running',
-          notLoadedText: 'not running',
-          runtime: { status: running ? 'running' : 'stopped', ...running },
-        },
-        config: { cli: file, daemon: file },
-        gateway: {
-          bindMode: bind,
-          bindHost: bind === 'lan' ? '0.0.0.0' : '127.0.0.1',
-          port,
-          portSource: running ? 'running gateway' : 'config',
-          probeUrl: at,
-          ...running,
-        },
-        port: { port, status: running ? 'busy' : 'free', listeners: running ? [{ pid: running.pid }] : [], hints: [] },
-        process: running ?? null,
-        ...(rpc && { rpc: { ok: rpc.ok, url: at, ...(!rpc.ok && { error: rpc.error }) } }),
-        legacyServices: [],
-        extraServices: [],
-      });
-    } else {
-      world.out(`${running ? `running: PID ${running.pid}, port ${running.port}` : 'no gateway of this state is running. Start one with: clawdbot gateway'}\n`);
-      if (rpc) world.out(`${rpc.ok ? `answers at ${at}` : `does not answer: ${rpc.error}`}\n`);
-    }
-  });
+  addServiceVerbs(gateway, context, setExit);
   withConnectFlags(gateway.command('health').description('Ask the running gateway how it is').option('--json', 'as JSON')).action(
     async (_flags, command: Command) => {
       print(await withGateway(command.optsWithGlobals<ConnectFlags>(), (client) => client.call('health')));
@@ -124,26 +84,6 @@ export function addGatewayVerbs(program: Command, { world, profile, withGateway,
       if (!told.ok) setExit(1);
     },
   );
-  gateway
-    .command('stop')
-    .description('Stop the running gateway: running turns are given time, then handed to the next start')
-    .option('--json', 'as JSON')
-    .action(async ({ json }: { json?: boolean }) => {
-      const running = world.runningGateway(profile());
-      const stopped = running === undefined ? false : await world.stopProcess(running.pid, STOP_TIMEOUT_MS);
-      if (running && !stopped)
-        throw new CliError(`the gateway (PID ${running.pid}) has not stopped within ${STOP_TIMEOUT_MS / 1000} s; it may still be draining`);
-      if (json) print({ ok: true, stopped, ...(running && { pid: running.pid }) });
-      else world.out(running ? `stopped (PID ${running.pid})\n` : 'no gateway of this state is running\n');
-    });
-}
-
-async function probe(ask: () => Promise<unknown>): Promise<{ ok: true; answer: unknown } | { ok: false; error: string }> {
-  try {
-    return { ok: true, answer: await ask() };
-  } catch (error) {
-    return { ok: false, error: error instanceof Error ? error.message : String(error) };
-  }
 }
 
 function parseParams(text: string): unknown {
