@@ -291,6 +291,19 @@ export const ConfigSchema = section({
       askForHours: z.number().min(0.001).default(24).describe('How long a run waits for an answer when its budget is used up. Then it is cancelled.'),
     }),
   ),
+  backups: withDefaults(
+    section({
+      everyHours: z.number().min(0).default(24).describe('How often the store, the configuration and the policy are backed up. 0: never by itself.'),
+      dir: z.string().optional().describe('Where backups are kept; best on another disk. Left out: backups in the state folder.'),
+      keep: withDefaults(
+        section({
+          latest: count.default(3),
+          daily: z.int().min(0).default(7).describe('The last one of so many days.'),
+          weekly: z.int().min(0).default(4).describe('The last one of so many weeks.'),
+        }),
+      ),
+    }),
+  ),
   hooks: withDefaults(
     section({
       enabled: z.boolean().default(false).describe('POST /hooks/wake and /hooks/agent for programs that hold the hook token.'),

@@ -3,6 +3,7 @@
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { RESTORING } from '../adapters/backup/backups.ts';
 import { connectToThread, type ThreadStore } from '../adapters/store/clients.ts';
 import type { StoreThreadOptions } from '../adapters/store/thread-server.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';
@@ -26,6 +27,8 @@ export function prepareState(stateDir: string): void {
     for (const dir of [join(stateDir, 'run'), join(stateDir, 'config'), join(stateDir, 'credentials')]) mkdirSync(dir, { recursive: true, mode: 0o700 });
     chmodSync(stateDir, 0o700);
   });
+  if (existsSync(join(stateDir, RESTORING)))
+    throw new CannotRun('a restore of a backup was cut off, and files of two times lie beside each other: run "clawdbot backup restore latest" (or another id) again; it undoes the first one');
 }
 
 /** Does what a start needs. @throws CannotRun with the cause and the fix in place of the system's error */

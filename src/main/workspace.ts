@@ -13,6 +13,7 @@ import { laneLimits } from '../domain/lane.ts';
 import { phasesFrom } from '../domain/phase.ts';
 import { sandboxChoice } from '../domain/tool.ts';
 import type { WorkerToGateway } from '../domain/worker-frame.ts';
+import { WORKSPACE_ID } from '../domain/workspace.ts';
 import { checkSharedSecret, deviceToken } from '../doors/auth.ts';
 import { type ChannelDoor, openChannelDoor } from '../doors/channels/door.ts';
 import { createHttpDoor } from '../doors/http.ts';
@@ -45,6 +46,7 @@ import { killLeftover } from '../kit/process-ref.ts';
 import { watchFile } from '../kit/watch-file.ts';
 import type { Gateway } from '../ports/method.ts';
 import { scheduleExpiry } from './approval-expiry.ts';
+import { type Backups, startBackups } from './backups.ts';
 import { type CronDoor, openCronDoor } from './cron-door.ts';
 import { baseEnvironment, type Environment, expandHome } from './environment.ts';
 import { createFanOut } from './fan-out.ts';
@@ -60,7 +62,7 @@ const EXPEL_AFTER_MS = 20;
 /** The owner may edit files by hand. */
 const PUBLISH_EVERY_MS = 5000;
 /** What only one node does at a time, for each workspace. */
-export const LEASES = ['ticker', 'heartbeats', 'tidy', 'team', 'channels'] as const;
+export const LEASES = ['ticker', 'heartbeats', 'tidy', 'team', 'channels', 'backups'] as const;
 
 /** A workspace as far as its folder tells: before there is a store. */
 export interface Prepared {
@@ -111,6 +113,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
   let publishing: Loop | undefined;
   let team: Team | undefined;
   let channels: ChannelDoor | undefined;
+  let backups: Backups | undefined;
   let cursor = 0;
   const ready = { worker: live.config().gateway.workers === 0, stopping: false };
 
@@ -314,6 +317,10 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
         contextFor: (principal) => rpc.contextFor(principal, () => undefined),
         onState: health.dirty,
       });
+      if (workspaceId === WORKSPACE_ID) {
+        const backupDir = () => expandHome(live.config().backups.dir ?? join(stateDir, 'backups'), home);
+        backups = startBackups({ ...loops, isMine: isMine('backups') }, environment, backupDir);
+      }
       const { phases } = team;
       ticker = startTicker({ ...loops, phases, isMine: isMine('ticker') });
       const readHeartbeat = (agentId: string) => readHeartbeatFile(workspaceOf(live.config(), agentId), home);

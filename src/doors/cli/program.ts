@@ -7,6 +7,7 @@ import { CliError, DEFAULT_TIMEOUT_MS, type VerbContext } from './verb.ts';
 import { addAgentVerb } from './verbs/agent.ts';
 import { addAgentsVerbs } from './verbs/agents.ts';
 import { addApprovalVerbs } from './verbs/approvals.ts';
+import { addBackupVerbs } from './verbs/backup.ts';
 import { addChannelVerbs } from './verbs/channels.ts';
 import { addClusterVerbs } from './verbs/cluster.ts';
 import { addConfigVerbs } from './verbs/config.ts';
@@ -84,6 +85,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addApprovalVerbs(program, context);
   addCronVerbs(program, context);
   addChannelVerbs(program, context);
+  addBackupVerbs(program, context);
   addSpawnVerbs(program, context, setExit);
   addInboxVerbs(program, context);
   addImportVerb(program, context);

@@ -1,5 +1,6 @@
 // What verbs may use beyond the gateway's own answers. Filled in by bin.ts, so that each verb loads only what it needs.
 
+import type { Backup } from '../../domain/backup.ts';
 import type { Config } from '../../domain/config.ts';
 import type { ConfigFinding } from '../../domain/config-schema.ts';
 import type { ConfigFile } from '../../ports/config-file.ts';
@@ -41,6 +42,7 @@ export interface CliWorld {
   /** The process of the gateway of this profile, if one runs. */
   readonly runningGateway: (profile: Profile) => { readonly pid: number; readonly port: number } | undefined;
   readonly service: (profile: Profile) => Promise<ServiceControl>;
+  readonly backups: (profile: Profile) => Promise<BackupControl>;
   /** Answers of read methods straight from the file, for when no gateway runs; undefined when there is no store. */
   readonly offline: (profile: Profile) => Promise<OfflineAnswers | undefined>;
   readonly readConfig: (profile: Profile) => Promise<{
@@ -76,6 +78,15 @@ export interface CliWorld {
     readonly onSaid: (channel: string, text: string, isEdit: boolean) => void;
     readonly onReady: (url: string) => void;
   }) => Promise<number>;
+}
+
+/** All throw an Error that says what to do. */
+export interface BackupControl {
+  readonly dir: string;
+  readonly create: (out: string | undefined) => Promise<Backup>;
+  readonly list: () => Promise<readonly Backup[]>;
+  readonly verify: (name: string) => Promise<Backup>;
+  readonly restore: (name: string) => Promise<{ readonly backup: Backup; readonly keptAt: string; readonly notes: readonly string[] }>;
 }
 
 export interface ServiceState {

@@ -44,9 +44,10 @@ export function createService(environment: Environment, { profile, running, stop
       async (response) => (await response.text()).startsWith('{"ok":true'),
       () => false,
     );
-  const whenAnswering = async (wasPid: number | undefined): Promise<{ readonly pid: number; readonly port: number }> => {
+  const whenAnswering = async (wasPid: number | undefined, isLost = () => false): Promise<{ readonly pid: number; readonly port: number }> => {
     const until = systemClock.elapsed() + ANSWERS_WITHIN_MS;
     while (systemClock.elapsed() < until) {
+      if (isLost()) throw new Error(`the gateway has ended: it cannot run as things are, or was started too often. See ${join(stateDir, 'logs', 'service.log')}`);
       const now = running();
       if (now && now.pid !== wasPid && (await answers(now.port))) return now;
       await systemClock.sleep(100);
@@ -110,7 +111,13 @@ export function createService(environment: Environment, { profile, running, stop
         return { pid: (await whenAnswering(undefined)).pid, notes: [] };
       }
       const log = startSupervisor(stateDir, [...program, ...(profile ? ['--profile', profile] : []), 'gateway', 'supervise'], variables);
-      return { pid: (await whenAnswering(undefined)).pid, notes: [`there is no systemd unit for this user: the gateway is kept in the background by a process of its own, until the machine stops (${log})`] };
+      let hasLived = false;
+      const isLost = () => {
+        const lives = supervisorOf(stateDir) !== undefined;
+        hasLived ||= lives;
+        return hasLived && !lives;
+      };
+      return { pid: (await whenAnswering(undefined, isLost)).pid, notes: [`there is no systemd unit for this user: the gateway is kept in the background by a process of its own, until the machine stops (${log})`] };
     },
     stop: async () => {
       const now = running();

@@ -34,11 +34,8 @@ export function createCliWorld(): CliWorld {
     runWorker,
     copyStore: async (options) => (await import('./store-copy.ts')).copyStores(options),
     runningGateway: (profile) => runningGateway(readEnvironment(profile)),
-    service: async (profile) => {
-      const environment = readEnvironment(profile);
-      const { createService } = await import('./service.ts');
-      return createService(environment, { profile: profile.profile, running: () => runningGateway(environment), stopProcess });
-    },
+    service,
+    backups: async (profile) => (await import('./backup.ts')).createBackups(readEnvironment(profile), () => service(profile)),
     offline,
     readConfig: async (profile) => {
       const { readConfigFile } = await import('../../adapters/config/load.ts');
@@ -59,6 +56,12 @@ export function createCliWorld(): CliWorld {
     runSimulator,
     runSlackSimulator,
   };
+}
+
+async function service(profile: Profile) {
+  const environment = readEnvironment(profile);
+  const { createService } = await import('./service.ts');
+  return createService(environment, { profile: profile.profile, running: () => runningGateway(environment), stopProcess });
 }
 
 function fileOf({ configPath, variables }: Environment) {
