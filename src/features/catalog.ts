@@ -10,7 +10,7 @@ import { cronAdd, cronList, cronRemove, cronRun, cronRuns, cronStatus, cronUpdat
 import { approvalsList, approvalsResolve, execApprovalRequest, execApprovalResolve } from './decisions/methods.ts';
 import { devicePairApprove, devicePairList, devicePairReject, deviceTokenRevoke, deviceTokenRotate } from './devices/methods.ts';
 import { eventsSinceMethod } from './events/methods.ts';
-import { health, status, systemPresence } from './health/methods.ts';
+import { health, healthChecks, status, systemPresence } from './health/methods.ts';
 import { lastHeartbeat, setHeartbeats, systemEvent, wakeMethod } from './heartbeats/methods.ts';
 import { decisionsList } from './inbox/decisions.ts';
 import { inboxAck, inboxList, inboxRead, inboxSend, inboxThread } from './inbox/methods.ts';
@@ -46,6 +46,7 @@ import { workspaceHistory, workspacePhase, workspaceShow, workspaceStatus } from
 
 export const methods: readonly AnyMethod[] = [
   health,
+  healthChecks,
   status,
   systemPresence,
   channelsStatus,

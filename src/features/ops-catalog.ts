@@ -11,6 +11,8 @@ import { cronSlots, getCronJob, listCronJobs, nextCronSlot, putCronJob, removeCr
 import { expireApprovals, fundWaiting, resolveApproval } from './decisions/ops.ts';
 import { decidePairing, getDeviceGrant, listDevices, noteTokenUse, pairDevice, requestPairing, revokeToken, rotateToken } from './devices/ops.ts';
 import { eventCursor, eventsSince } from './events/ops.ts';
+import { listAlerts, settleAlerts } from './health/alerts.ts';
+import { measureHealth } from './health/measure.ts';
 import { beatHeart, lastHeartbeatEnd, wakeSession } from './heartbeats/ops.ts';
 import { openDecisions } from './inbox/decisions.ts';
 import { noteMessageFiles, openMessageFiles, settledMessageFiles, takenFromBox, unshownMessages } from './inbox/files.ts';
@@ -155,6 +157,9 @@ export const ops: readonly AnyOp[] = [
   auditTasks,
   eventCursor,
   eventsSince,
+  listAlerts,
+  settleAlerts,
+  measureHealth,
   beatHeart,
   lastHeartbeatEnd,
   pendingSystemEvents,

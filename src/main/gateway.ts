@@ -99,6 +99,7 @@ export async function startGateway({ environment, port, bind }: GatewayOptions):
       isShared,
       sandbox,
       forbidden: [stateDir],
+      loopDelayMs: () => Math.max(0, loopDelay.percentile(99) / 1e6 - LOOP_DELAY_RESOLUTION_MS),
       beforeScrape: (metrics) => {
         for (const quantile of [50, 99])
           metrics.loopDelay.set({ quantile: String(quantile / 100) }, Math.max(0, loopDelay.percentile(quantile) / 1e9 - LOOP_DELAY_RESOLUTION_MS / 1000));

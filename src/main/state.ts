@@ -28,7 +28,9 @@ export function prepareState(stateDir: string): void {
     chmodSync(stateDir, 0o700);
   });
   if (existsSync(join(stateDir, RESTORING)))
-    throw new CannotRun('a restore of a backup was cut off, and files of two times lie beside each other: run "clawdbot backup restore latest" (or another id) again; it undoes the first one');
+    throw new CannotRun(
+      'a restore of a backup was cut off, and files of two times lie beside each other: run "clawdbot backup restore latest" (or another id) again; it undoes the first one',
+    );
 }
 
 /** Does what a start needs. @throws CannotRun with the cause and the fix in place of the system's error */

@@ -29,6 +29,7 @@ import { methods } from '../features/catalog.ts';
 import { startTicker } from '../features/cron/ticker.ts';
 import { getDeviceGrant } from '../features/devices/ops.ts';
 import { healthBody } from '../features/health/methods.ts';
+import { startWatch, type Watch } from '../features/health/watch.ts';
 import { startPacemaker } from '../features/heartbeats/pacemaker.ts';
 import type { Keeper } from '../features/nodes/keeper.ts';
 import { laneLoads, setLanes } from '../features/runs/ops.ts';
@@ -36,7 +37,7 @@ import { startReaper } from '../features/runs/reaper.ts';
 import { publishFiles } from '../features/settings/ops.ts';
 import { startTidying } from '../features/spawns/tidy.ts';
 import { beginWorker, endWorker } from '../features/workers/ops.ts';
-import type { Clock } from '../kit/clock.ts';
+import { type Clock, systemClock } from '../kit/clock.ts';
 import { messageOf } from '../kit/fault.ts';
 import { secretsEqual } from '../kit/id.ts';
 import { type DailyLog, openDailyLog } from '../kit/log.ts';
@@ -51,6 +52,7 @@ import { type CronDoor, openCronDoor } from './cron-door.ts';
 import { baseEnvironment, type Environment, expandHome } from './environment.ts';
 import { createFanOut } from './fan-out.ts';
 import { createHealthSnapshot } from './health-snapshot.ts';
+import { createHost } from './host.ts';
 import { type LiveConfig, openLiveConfig, reportConfig } from './live-config.ts';
 import { chooseLogDir } from './log-dir.ts';
 import { guarded, prepareState } from './state.ts';
@@ -62,7 +64,7 @@ const EXPEL_AFTER_MS = 20;
 /** The owner may edit files by hand. */
 const PUBLISH_EVERY_MS = 5000;
 /** What only one node does at a time, for each workspace. */
-export const LEASES = ['ticker', 'heartbeats', 'tidy', 'team', 'channels', 'backups'] as const;
+export const LEASES = ['ticker', 'heartbeats', 'tidy', 'team', 'channels', 'backups', 'watch'] as const;
 
 /** A workspace as far as its folder tells: before there is a store. */
 export interface Prepared {
@@ -97,12 +99,14 @@ interface Common {
   /** Folders of the gateway that no agent may look into. */
   readonly forbidden: readonly string[];
   readonly beforeScrape: (metrics: ReturnType<typeof createMetrics>) => void;
+  /** Delay of the event loop, p99 of the last while, in milliseconds. */
+  readonly loopDelayMs: () => number;
 }
 
 export type Workspace = ReturnType<typeof openWorkspace>;
 
 export function openWorkspace({ id: workspaceId, environment, live, logDir, log }: Prepared, common: Common) {
-  const { store, socketPath, clock, nodeId, startedAt, isShared, sandbox, forbidden } = common;
+  const { store, socketPath, clock, nodeId, startedAt, isShared, sandbox, forbidden, loopDelayMs } = common;
   const { stateDir, home } = environment;
   const version = environment.version ?? VERSION;
   const metrics = createMetrics();
@@ -114,6 +118,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
   let team: Team | undefined;
   let channels: ChannelDoor | undefined;
   let backups: Backups | undefined;
+  let watch: Watch | undefined;
   let cursor = 0;
   const ready = { worker: live.config().gateway.workers === 0, stopping: false };
 
@@ -176,6 +181,7 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
     },
     channels: () => channels?.list() ?? [],
     channelCatalog,
+    watch: () => watch?.last(),
     workers: pool.list,
     whenEnded: fanOut.whenEnded,
     whenDecided: fanOut.whenDecided,
@@ -315,12 +321,24 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
         catalog: channelCatalog,
         variables: { ...variablesIn(live.config()), ...environment.variables },
         contextFor: (principal) => rpc.contextFor(principal, () => undefined),
-        onState: health.dirty,
+        onState: () => {
+          health.dirty();
+          watch?.poke();
+        },
       });
       if (workspaceId === WORKSPACE_ID) {
         const backupDir = () => expandHome(live.config().backups.dir ?? join(stateDir, 'backups'), home);
         backups = startBackups({ ...loops, isMine: isMine('backups') }, environment, backupDir);
       }
+      const host = createHost({
+        gateway,
+        config: live.config,
+        clock,
+        backups: () => backups,
+        loopDelayMs,
+        clockAheadMs: () => clock.now() - systemClock.now(),
+      });
+      watch = startWatch({ ...loops, isMine: isMine('watch'), host });
       const { phases } = team;
       ticker = startTicker({ ...loops, phases, isMine: isMine('ticker') });
       const readHeartbeat = (agentId: string) => readHeartbeatFile(workspaceOf(live.config(), agentId), home);

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import type { Approval } from '../domain/approval.ts';
 import type { Principal, Scope } from '../domain/authorize.ts';
 import type { ChannelAccount, ConnectionState } from '../domain/channel.ts';
+import type { Degraded, Finding } from '../domain/checks.ts';
 import type { LoadedConfig } from '../domain/config.ts';
 import type { RunEnded } from '../domain/event.ts';
 import type { Phases } from '../domain/phase.ts';
@@ -44,6 +45,8 @@ export interface Gateway {
   readonly presence: () => readonly unknown[];
   readonly channels: () => readonly ChannelStatus[];
   readonly channelCatalog: readonly Channel[];
+  /** What the last look at everything found. */
+  readonly watch: () => { readonly at: number; readonly findings: readonly Finding[]; readonly degraded: Degraded } | undefined;
   /** What agents' commands get here, by agent. */
   readonly sandbox: (agentId: string) => { readonly level: string; readonly reason?: string };
   readonly workers: () => readonly { readonly id: string; readonly pid: number; readonly startedAt: number; readonly deaths: number }[];

@@ -1,4 +1,4 @@
-// The tables of the message channels, as types. See tables.ts.
+// The tables of the message channels and of alerts, as types. See tables.ts.
 
 import type { OutboxState } from '../domain/channel.ts';
 
@@ -68,4 +68,19 @@ export interface PeerTable {
   asked_at: number;
   deadline_at: number;
   decided_by: string | null;
+}
+
+/** Something that is not as it should be, from its first sight to its end. */
+export interface AlertTable {
+  id: string;
+  workspace_id: string;
+  check_id: string;
+  severity: string;
+  evidence: string;
+  fix: string;
+  opened_at: number;
+  /** When the owner was told last, and how bad it was then. */
+  told_at: number | null;
+  told_severity: string | null;
+  resolved_at: number | null;
 }

@@ -2,7 +2,7 @@
 
 import type { ApprovalState } from '../domain/approval.ts';
 import type { AttemptEnd, ChildPolicy, RunKind, RunState } from '../domain/run.ts';
-import type { InboundTable, OutboxTable, PeerTable, PlaceTable } from './tables-channels.ts';
+import type { AlertTable, InboundTable, OutboxTable, PeerTable, PlaceTable } from './tables-channels.ts';
 import type { DependencyTable, IncidentTable, PlanCommentTable, PlanItemTable } from './tables-plan.ts';
 import type { FileVersionTable, HeartbeatTable, MessageTable, SpawnAliasTable, TaskTable } from './tables-team.ts';
 import type { EvidenceTable, ValidationRequestTable, VerdictTable } from './tables-trust.ts';
@@ -330,4 +330,5 @@ export interface Tables {
   place: PlaceTable;
   outbox: OutboxTable;
   peer: PeerTable;
+  alert: AlertTable;
 }

@@ -11,7 +11,8 @@ import { startPostgres } from '../support/postgres.ts';
 import { scratchDir, until } from '../support/scratch.ts';
 
 const SCENARIO = { name: 'backup', rules: [{ text: 'heard: {{user}}' }] };
-const list = async (installation: { cli: (args: string[]) => Promise<{ stdout: string }> }) => JSON.parse((await installation.cli(['backup', 'list', '--json'])).stdout).backups;
+const list = async (installation: { cli: (args: string[]) => Promise<{ stdout: string }> }) =>
+  JSON.parse((await installation.cli(['backup', 'list', '--json'])).stdout).backups;
 
 it('a backup made under load is whole; one that is damaged is found out', async (t) => {
   const { installation, client } = await startJourney(t, { scenario: SCENARIO });
@@ -34,7 +35,9 @@ it('a backup made under load is whole; one that is damaged is found out', async 
 it('one that is killed while it is made is never listed', async (t) => {
   const { installation, client } = await startJourney(t, { scenario: SCENARIO });
   await order(client, 'work');
-  const cut = await installation.cli(['backup', 'create'], { NODE_OPTIONS: `--import=data:text/javascript,setTimeout(()=>process.kill(process.pid,"SIGKILL"),130)` });
+  const cut = await installation.cli(['backup', 'create'], {
+    NODE_OPTIONS: `--import=data:text/javascript,setTimeout(()=>process.kill(process.pid,"SIGKILL"),130)`,
+  });
   assert.notEqual(cut.code, 0);
   assert.deepEqual(await list(installation), []);
   assert.equal((await installation.cli(['backup', 'create'])).code, 0);
@@ -100,7 +103,10 @@ it('restored into an installation that is kept running: as it was then; undone w
   assert.match(again.stdout, /cut off before is undone/);
   assert.equal((await installation.cli(['gateway', 'start'])).code, 0);
   assert.deepEqual(await sessions(), ['agent:main:before']);
-  assert.ok(existsSync(join(installation.stateDir, 'backups')) && readdirSync(join(installation.stateDir, 'backups')).some((name) => name.startsWith('before-restore-')));
+  assert.ok(
+    existsSync(join(installation.stateDir, 'backups')) &&
+      readdirSync(join(installation.stateDir, 'backups')).some((name) => name.startsWith('before-restore-')),
+  );
 });
 
 it('a database is dumped, tried out and put back', async (t) => {
@@ -121,5 +127,8 @@ it('a database is dumped, tried out and put back', async (t) => {
   const again = await connectClient((await installation.start()).port);
   t.after(() => again.close());
   const { sessions } = await ask(again, 'sessions.list', {});
-  assert.deepEqual(sessions.map(({ key }: { key: string }) => key), ['agent:main:before']);
+  assert.deepEqual(
+    sessions.map(({ key }: { key: string }) => key),
+    ['agent:main:before'],
+  );
 });

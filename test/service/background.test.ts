@@ -11,7 +11,11 @@ it('start, kill -9, restart, stop: kept by a process of its own', async (t) => {
   const dir = scratchDir(t);
   const nothing = join(dir, 'bin');
   mkdirSync(nothing);
-  const installation = await createInstallation({ dir, env: { PATH: nothing, XDG_RUNTIME_DIR: join(dir, 'none') }, config: { gateway: { port: 28_947, drainSeconds: 1, auth: { mode: 'token', token: 'a'.repeat(32) } } } });
+  const installation = await createInstallation({
+    dir,
+    env: { PATH: nothing, XDG_RUNTIME_DIR: join(dir, 'none') },
+    config: { gateway: { port: 28_947, drainSeconds: 1, auth: { mode: 'token', token: 'a'.repeat(32) } } },
+  });
   t.after(() => installation.cli(['gateway', 'stop']));
   t.after(() => installation.close());
   const state = async () => JSON.parse((await installation.cli(['gateway', 'status', '--json'])).stdout);

@@ -49,8 +49,15 @@ describe('the gateway under systemd', { skip: missing !== undefined }, () => {
   const show = async (property: string) => (await systemctl('show', UNIT, `--property=${property}`)).trim().split('=')[1] ?? '';
   const mainPid = async () => Number(await show('MainPID'));
   const unitFile = () => join(here().home, '.config', 'systemd', 'user', UNIT);
-  const answers = () => fetch(`http://127.0.0.1:${PORT}/health`, { signal: AbortSignal.timeout(500) }).then((response) => response.ok, () => false);
-  const processes = () => spawnSync('pgrep', ['-u', String(here().uid), '-f', 'clawdbot.mjs gateway|worker.mjs'], { encoding: 'utf8' }).stdout.split('\n').filter(Boolean);
+  const answers = () =>
+    fetch(`http://127.0.0.1:${PORT}/health`, { signal: AbortSignal.timeout(500) }).then(
+      (response) => response.ok,
+      () => false,
+    );
+  const processes = () =>
+    spawnSync('pgrep', ['-u', String(here().uid), '-f', 'clawdbot.mjs gateway|worker.mjs'], { encoding: 'utf8' })
+      .stdout.split('\n')
+      .filter(Boolean);
   const mine = (path: string, text: string) => {
     const uid = here().uid;
     mkdirSync(join(path, '..'), { recursive: true });
@@ -60,7 +67,10 @@ describe('the gateway under systemd', { skip: missing !== undefined }, () => {
 
   before(async () => {
     systemd = await startUserSystemd({ after: (action) => void cleanups.unshift(action) });
-    simulator = await startSimulator({ clock: systemClock, scenario: { name: 'service', rules: [{ when: { user: '^slow' }, text: 'words '.repeat(40), stream: { chunk: 6, delayMs: 40 } }, { text: 'heard' }] } });
+    simulator = await startSimulator({
+      clock: systemClock,
+      scenario: { name: 'service', rules: [{ when: { user: '^slow' }, text: 'words '.repeat(40), stream: { chunk: 6, delayMs: 40 } }, { text: 'heard' }] },
+    });
     if (!systemd) return;
     const config = {
       gateway: { port: PORT, drainSeconds: 2 },

@@ -42,10 +42,15 @@ export async function startUserSystemd(t: Cleanup): Promise<UserSystemd | undefi
   const script = `${enter}; mount --make-rprivate / && mount -t tmpfs tmpfs /run/systemd && mkdir /run/systemd/system && exec setpriv --reuid ${USER} --regid ${USER} --init-groups env -i HOME=${home} USER=${USER} PATH=/usr/bin:/bin XDG_RUNTIME_DIR=${runtime} ${SYSTEMD} --user`;
   const manager = spawn('unshare', ['-m', 'sh', '-c', script], { stdio: 'ignore' });
   const run: UserSystemd['run'] = (program, args, env = {}) =>
-    runCommand('setpriv', ['--reuid', USER, '--regid', USER, '--init-groups', program, ...args], {
-      ...{ HOME: home, USER, PATH: process.env['PATH'] ?? '/usr/bin:/bin', XDG_RUNTIME_DIR: runtime },
-      ...env,
-    }, '/');
+    runCommand(
+      'setpriv',
+      ['--reuid', USER, '--regid', USER, '--init-groups', program, ...args],
+      {
+        ...{ HOME: home, USER, PATH: process.env['PATH'] ?? '/usr/bin:/bin', XDG_RUNTIME_DIR: runtime },
+        ...env,
+      },
+      '/',
+    );
   t.after(async () => {
     manager.kill('SIGTERM');
     await new Promise((resolve) => setTimeout(resolve, 300));

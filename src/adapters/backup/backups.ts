@@ -25,7 +25,10 @@ export const RESTORING = 'restoring.json';
 
 /** Makes one, tries it out, and only then gives it its name. @throws Error with a sentence for the user */
 export async function createBackup(dir: string, { stateDir, configPath, url, version, schema }: Installed, now: number): Promise<Backup> {
-  const id = new Date(now).toISOString().replaceAll(':', '').replace(/\.(\d+)Z$/, '$1Z');
+  const id = new Date(now)
+    .toISOString()
+    .replaceAll(':', '')
+    .replace(/\.(\d+)Z$/, '$1Z');
   const draft = join(dir, PARTIAL + id);
   mkdirSync(draft, { recursive: true, mode: 0o700 });
   chmodSync(dir, 0o700);
@@ -160,13 +163,21 @@ export async function restoreBackup(backup: Backup, dir: string, { stateDir, con
   await checkBackup(backup.path);
   const manifest = await unpack(backup.path, scratch);
   try {
-    if (manifest.schema > schema) throw new Error(`it was made by a newer version (tables ${manifest.schema}, this one knows ${schema}): install version ${manifest.version} first`);
+    if (manifest.schema > schema)
+      throw new Error(`it was made by a newer version (tables ${manifest.schema}, this one knows ${schema}): install version ${manifest.version} first`);
     if ((manifest.engine === 'postgres') !== (url !== undefined))
-      throw new Error(`it holds a ${manifest.engine} store, and this installation uses ${url === undefined ? 'the file' : 'a database'}: set store.url as it was, or copy the store with clawdbot store copy`);
+      throw new Error(
+        `it holds a ${manifest.engine} store, and this installation uses ${url === undefined ? 'the file' : 'a database'}: set store.url as it was, or copy the store with clawdbot store copy`,
+      );
     const files = manifest.files
       .filter(({ from, path }) => from !== 'store' || path === STORE)
-      .map(({ from, path }) => ({ from: join(scratch, from, path), to: from === 'config' ? join(dirname(configPath), path) : join(stateDir, path), kept: join(keptAt, from, path) }));
-    const sideFiles = url === undefined ? ['-wal', '-shm'].map((end) => ({ from: undefined, to: join(stateDir, STORE + end), kept: join(keptAt, 'store', STORE + end) })) : [];
+      .map(({ from, path }) => ({
+        from: join(scratch, from, path),
+        to: from === 'config' ? join(dirname(configPath), path) : join(stateDir, path),
+        kept: join(keptAt, from, path),
+      }));
+    const sideFiles =
+      url === undefined ? ['-wal', '-shm'].map((end) => ({ from: undefined, to: join(stateDir, STORE + end), kept: join(keptAt, 'store', STORE + end) })) : [];
     const moves = [...sideFiles, ...files];
     const dump = join(keptAt, 'store', DUMP);
     mkdirSync(join(keptAt, 'store'), { recursive: true, mode: 0o700 });
@@ -200,5 +211,6 @@ const ABANDONED_MS = 86_400_000;
 /** Removes backups by id, and what was left half made long ago. */
 export function removeBackups(dir: string, ids: readonly string[], now: number): void {
   const isAbandoned = (name: string) => name.startsWith(PARTIAL) && now - statSync(join(dir, name)).mtimeMs > ABANDONED_MS;
-  for (const name of existsSync(dir) ? readdirSync(dir) : []) if (ids.includes(name) || isAbandoned(name)) rmSync(join(dir, name), { recursive: true, force: true });
+  for (const name of existsSync(dir) ? readdirSync(dir) : [])
+    if (ids.includes(name) || isAbandoned(name)) rmSync(join(dir, name), { recursive: true, force: true });
 }

@@ -38,7 +38,13 @@ export async function decompress(from: string, to: string): Promise<{ bytes: num
 }
 
 /** What of a state folder belongs to a backup beside the store: configuration, policy, credentials, and what transcripts refer to. */
-const WANTED = [/^[^/]+\.json5?$/, /^service\.env$/, /^(credentials|config|identity|devices|settings|cron|blobs)\//, /^agents\/[^/]+\/agent\/[^/]+\.json$/, /^held-out\//];
+const WANTED = [
+  /^[^/]+\.json5?$/,
+  /^service\.env$/,
+  /^(credentials|config|identity|devices|settings|cron|blobs)\//,
+  /^agents\/[^/]+\/agent\/[^/]+\.json$/,
+  /^held-out\//,
+];
 const NEVER = /^(gateway\.json|run\/|logs\/|backups\/|gateway\.sqlite|.*\.(lock|new|tmp)$)/;
 
 /** Paths from the folder, those of further workspaces included. */

@@ -23,8 +23,6 @@ export interface UnitState {
   readonly result: string;
 }
 
-export type Systemd = ReturnType<typeof createSystemd>;
-
 export function createSystemd({ home, unit, keepDir, env, user }: SystemdOptions) {
   const path = join(home, '.config', 'systemd', 'user', unit);
   const call = (program: string, args: readonly string[]) => {
@@ -37,7 +35,13 @@ export function createSystemd({ home, unit, keepDir, env, user }: SystemdOptions
     if (!done.ok) throw new Error(`systemctl --user ${args.join(' ')} failed: ${done.problem}`);
   };
   /** Units of predecessors, the latest first. */
-  const kept = (): string[] => (existsSync(keepDir) ? readdirSync(keepDir).filter((name) => name.startsWith(`${unit}.`)).sort().reverse() : []);
+  const kept = (): string[] =>
+    existsSync(keepDir)
+      ? readdirSync(keepDir)
+          .filter((name) => name.startsWith(`${unit}.`))
+          .sort()
+          .reverse()
+      : [];
 
   return {
     path,

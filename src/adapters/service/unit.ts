@@ -36,8 +36,8 @@ ExecStart=${[node, program].map(quote).join(' ')} gateway --port ${port}
 ${Object.entries(environment)
   .map(([name, value]) => `Environment=${quote(`${name}=${value}`)}`)
   .join('\n')}
-EnvironmentFile=-${escape(`${stateDir}/service.env`)}
-${tokenFile === undefined ? '' : `LoadCredential=gateway-token:${escape(tokenFile)}\n`}Restart=always
+EnvironmentFile=-${literal(`${stateDir}/service.env`)}
+${tokenFile === undefined ? '' : `LoadCredential=gateway-token:${literal(tokenFile)}\n`}Restart=always
 RestartSec=1
 RestartPreventExitStatus=78
 WatchdogSec=${WATCHDOG_SECONDS}
@@ -53,12 +53,12 @@ WantedBy=default.target
 `;
 }
 
-function escape(text: string): string {
+function literal(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll('%', '%%');
 }
 
 function quote(text: string): string {
-  return `"${escape(text).replaceAll('"', '\\"').replaceAll('$', '$$$$')}"`;
+  return `"${literal(text).replaceAll('"', '\\"').replaceAll('$', '$$$$')}"`;
 }
 
 export interface ReadUnit {

@@ -35,8 +35,6 @@ interface SimulatorOptions {
   readonly onSaid?: (channel: string, text: string, isEdit: boolean) => void;
 }
 
-export type SlackSimulator = Awaited<ReturnType<typeof startSlackSimulator>>;
-
 const RETRY_MS = 1000;
 const RETRIES = 3;
 const MAX_BODY = 1_000_000;

@@ -6,6 +6,7 @@ import { CallError, connect } from './client.ts';
 import { CliError, DEFAULT_TIMEOUT_MS, type VerbContext } from './verb.ts';
 import { addAgentVerb } from './verbs/agent.ts';
 import { addAgentsVerbs } from './verbs/agents.ts';
+import { addAlertVerb } from './verbs/alerts.ts';
 import { addApprovalVerbs } from './verbs/approvals.ts';
 import { addBackupVerbs } from './verbs/backup.ts';
 import { addChannelVerbs } from './verbs/channels.ts';
@@ -86,6 +87,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
   addCronVerbs(program, context);
   addChannelVerbs(program, context);
   addBackupVerbs(program, context);
+  addAlertVerb(program, context);
   addSpawnVerbs(program, context, setExit);
   addInboxVerbs(program, context);
   addImportVerb(program, context);

@@ -74,7 +74,7 @@ export interface EntryView {
   readonly runId: string | null;
 }
 
-export function viewEntry(row: OutboxTable): EntryView {
+function viewEntry(row: OutboxTable): EntryView {
   return {
     id: row.id,
     to: JSON.parse(row.address) as Address, // this and the next two were written below

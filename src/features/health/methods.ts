@@ -1,15 +1,17 @@
 // health, status, system-presence: what is going on, from snapshots and indexed rows.
 
 import { z } from 'zod';
+import type { Degraded, Finding } from '../../domain/checks.ts';
 import { agentIds, type Config, defaultAgentId } from '../../domain/config.ts';
 import { ACK_MAX_CHARS, heartbeatPlan } from '../../domain/heartbeat.ts';
 import { modelChain } from '../../domain/model.ts';
 import { sessionKind } from '../../domain/session.ts';
-import { type MethodContext, method, PreparedJson } from '../../ports/method.ts';
+import { type ChannelStatus, type MethodContext, method, PreparedJson } from '../../ports/method.ts';
 import type { SessionTable } from '../../ports/tables.ts';
 import { laneLoads } from '../runs/ops.ts';
 import { listSessions } from '../sessions/ops.ts';
 import { pendingSystemEvents } from '../sessions/system-events.ts';
+import { type AlertView, listAlerts } from './alerts.ts';
 
 const NoInput = z.strictObject({});
 const Anything = z.record(z.string(), z.unknown());
@@ -35,9 +37,8 @@ export async function healthBody({ store, workspaceId, gateway, clock }: Pick<Me
     recent: rows.map((row) => ({ key: row.key, updatedAt: row.updated_at, age: clock.now() - row.updated_at })),
   };
   const body = {
-    channels: {},
-    channelOrder: [],
-    channelLabels: {},
+    ...channelFacts(gateway.channels()),
+    degraded: gateway.watch()?.degraded.modes.map(({ mode }) => mode) ?? [],
     heartbeatSeconds: heartbeatPlan(config, defaultAgentId(config)).everyMs / 1000,
     defaultAgentId: defaultAgentId(config),
     agents: agentIds(config).map((agentId) => ({
@@ -57,6 +58,16 @@ export async function healthBody({ store, workspaceId, gateway, clock }: Pick<Me
     logFile: gateway.logFile(),
   };
   return JSON.stringify(body).slice(1, -1);
+}
+
+function channelFacts(accounts: readonly ChannelStatus[]) {
+  const ids = [...new Set(accounts.map(({ channel }) => channel.id))];
+  const first = (id: string) => accounts.find(({ channel }) => channel.id === id);
+  return {
+    channels: Object.fromEntries(ids.map((id) => [id, { configured: first(id)?.isConfigured ?? false, connected: first(id)?.state?.state === 'connected' }])),
+    channelOrder: ids,
+    channelLabels: Object.fromEntries(accounts.map(({ channel }) => [channel.id, channel.label])),
+  };
 }
 
 function heartbeatFacts(config: Config, agentId: string) {
@@ -86,7 +97,7 @@ export const status = method({
           return { agentId, enabled, every, everyMs };
         }),
       },
-      channelSummary: [],
+      channelSummary: gateway.channels().map(({ channel, account, state }) => `${channel.label}/${account}: ${state?.state ?? 'not here'}`),
       queuedSystemEvents: (await store.call(pendingSystemEvents, { workspaceId })).map(({ text }) => text),
       sessions: {
         paths: agentIds(config).map((agentId) => sessionsPath(gateway.stateDir, agentId)),
@@ -131,4 +142,26 @@ export const systemPresence = method({
   input: NoInput,
   output: z.array(z.unknown()),
   run: async ({ gateway }) => [...gateway.presence()],
+});
+
+export const healthChecks = method({
+  name: 'health.checks',
+  scope: 'operator.read',
+  about: 'All checks with their evidence and what to do, the degraded modes, and the latest alerts.',
+  input: z.strictObject({ limit: z.int().min(1).max(500).optional() }),
+  output: z.object({
+    at: z.number().nullable(),
+    findings: z.array(z.custom<Finding>()),
+    degraded: z.custom<Degraded>(),
+    alerts: z.array(z.custom<AlertView>()),
+  }),
+  run: async ({ store, workspaceId, gateway }, { limit = 20 }) => {
+    const last = gateway.watch();
+    return {
+      at: last?.at ?? null,
+      findings: [...(last?.findings ?? [])],
+      degraded: last?.degraded ?? { modes: [], held: [] },
+      alerts: await store.call(listAlerts, { workspaceId, limit }),
+    };
+  },
 });

@@ -1,6 +1,7 @@
 // How a worker gets its work: the fairest runs that may begin, each with a fence and all that its attempt must know.
 
 import { sql } from 'kysely';
+import type { Degraded } from '../../domain/checks.ts';
 import { CLOCK_STEP, DEMAND_WINDOW_MS, slotsWanted, treeLimit } from '../../domain/lane.ts';
 import { LEASE_MS, type RunInput, type RunKind } from '../../domain/run.ts';
 import type { SessionSettings } from '../../domain/session-settings.ts';
@@ -11,6 +12,7 @@ import type { RunTable } from '../../ports/tables.ts';
 import { tellMail } from '../inbox/mail.ts';
 import { appendEntries, byKey, renewSession } from '../sessions/ops.ts';
 import { tellSystemEvents } from '../sessions/system-events.ts';
+import { readSetting } from '../settings/ops.ts';
 import { collectMessages } from './collect.ts';
 import { endRun } from './end.ts';
 import { NOTHING_LEFT } from './report.ts';
@@ -204,7 +206,9 @@ export const claimRuns = txOp(
   'runs.claim',
   function* (tx, { workspaceId, workerId, slots }: { workspaceId: string; workerId: string; slots: number }): OpSteps<Claim> {
     const claimed: Assignment[] = [];
+    const { held = [] } = ((yield* readSetting(tx, { workspaceId, name: 'degraded' })) ?? {}) as Partial<Degraded>; // written by settleAlerts
     for (const lane of yield* tx.all(busyLanes, { workspaceId, now: tx.now })) {
+      if (held.includes(lane.name)) continue;
       if (claimed.length >= slots) break;
       const limit = Math.min(lane.slots - Number(lane.active ?? 0), slots - claimed.length);
       if (limit <= 0) continue;

@@ -4,7 +4,7 @@ import type { Config } from '../../domain/config.ts';
 import { type OpSteps, readOp, statement, type Tx, txOp } from '../../ports/store.ts';
 import { appendEvent } from '../events/ops.ts';
 
-export type SettingName = 'heartbeats' | 'voicewake' | 'talk' | 'speech' | 'published' | 'boxes' | 'phases' | `heartbeat:${string}`;
+export type SettingName = 'heartbeats' | 'voicewake' | 'talk' | 'speech' | 'published' | 'boxes' | 'phases' | 'degraded' | `heartbeat:${string}`;
 
 interface Named {
   readonly workspaceId: string;

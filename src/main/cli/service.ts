@@ -47,12 +47,15 @@ export function createService(environment: Environment, { profile, running, stop
   const whenAnswering = async (wasPid: number | undefined, isLost = () => false): Promise<{ readonly pid: number; readonly port: number }> => {
     const until = systemClock.elapsed() + ANSWERS_WITHIN_MS;
     while (systemClock.elapsed() < until) {
-      if (isLost()) throw new Error(`the gateway has ended: it cannot run as things are, or was started too often. See ${join(stateDir, 'logs', 'service.log')}`);
+      if (isLost())
+        throw new Error(`the gateway has ended: it cannot run as things are, or was started too often. See ${join(stateDir, 'logs', 'service.log')}`);
       const now = running();
       if (now && now.pid !== wasPid && (await answers(now.port))) return now;
       await systemClock.sleep(100);
     }
-    throw new Error(`the gateway does not answer ${ANSWERS_WITHIN_MS / 1000} s after its start: see clawdbot logs, and systemctl --user status ${unit} or ${join(stateDir, 'logs', 'service.log')}`);
+    throw new Error(
+      `the gateway does not answer ${ANSWERS_WITHIN_MS / 1000} s after its start: see clawdbot logs, and systemctl --user status ${unit} or ${join(stateDir, 'logs', 'service.log')}`,
+    );
   };
 
   const lingerNotes = (): string[] =>
@@ -61,7 +64,11 @@ export function createService(environment: Environment, { profile, running, stop
       : [`the service ends when you log out, and does not start with the machine: sudo loginctl enable-linger ${username}`];
   const keyNotes = (): string[] => {
     const keys = Object.keys(variables).filter((name) => /_API_KEY$|^SLACK_(BOT|APP)_TOKEN$/.test(name));
-    return keys.length === 0 ? [] : [`${keys.join(', ')} of this shell are not known to the service: put them into ${join(stateDir, 'service.env')} as NAME=value (chmod 600), or into the configuration`];
+    return keys.length === 0
+      ? []
+      : [
+          `${keys.join(', ')} of this shell are not known to the service: put them into ${join(stateDir, 'service.env')} as NAME=value (chmod 600), or into the configuration`,
+        ];
   };
 
   return {
@@ -72,17 +79,53 @@ export function createService(environment: Environment, { profile, running, stop
       const problem = isInstalled ? systemd.unavailable() : undefined;
       if (isInstalled && problem === undefined) {
         const { active, sub, pid, isEnabled, restarts, result } = systemd.state();
-        return { manager: 'systemd', file: systemd.path, isInstalled: true, isOurs: isInstalled.isOurs, isEnabled, status: active, detail: `${active} (${sub}${result === 'success' ? '' : `, ${result}`})`, pid, restarts, lingers: systemd.lingers(), command: isInstalled.command };
+        return {
+          manager: 'systemd',
+          file: systemd.path,
+          isInstalled: true,
+          isOurs: isInstalled.isOurs,
+          isEnabled,
+          status: active,
+          detail: `${active} (${sub}${result === 'success' ? '' : `, ${result}`})`,
+          pid,
+          restarts,
+          lingers: systemd.lingers(),
+          command: isInstalled.command,
+        };
       }
       const supervisor = supervisorOf(stateDir);
-      const shared = { isInstalled: isInstalled !== undefined, isOurs: isInstalled?.isOurs ?? false, isEnabled: false, lingers: null, command: [...program, 'gateway'].join(' '), ...(isInstalled && { file: systemd.path }) };
-      if (supervisor) return { ...shared, manager: 'background', status: 'active', detail: 'kept by a process of its own: there is no systemd for this user', pid: supervisor.child ?? undefined, restarts: supervisor.restarts };
-      return { ...shared, manager: now ? 'foreground' : 'none', status: now ? 'active' : 'inactive', detail: problem ?? (now ? 'runs in the foreground' : 'not running'), pid: now?.pid, restarts: 0 };
+      const shared = {
+        isInstalled: isInstalled !== undefined,
+        isOurs: isInstalled?.isOurs ?? false,
+        isEnabled: false,
+        lingers: null,
+        command: [...program, 'gateway'].join(' '),
+        ...(isInstalled && { file: systemd.path }),
+      };
+      if (supervisor)
+        return {
+          ...shared,
+          manager: 'background',
+          status: 'active',
+          detail: 'kept by a process of its own: there is no systemd for this user',
+          pid: supervisor.child ?? undefined,
+          restarts: supervisor.restarts,
+        };
+      return {
+        ...shared,
+        manager: now ? 'foreground' : 'none',
+        status: now ? 'active' : 'inactive',
+        detail: problem ?? (now ? 'runs in the foreground' : 'not running'),
+        pid: now?.pid,
+        restarts: 0,
+      };
     },
     install: async ({ port: asked, token: given }) => {
       const problem = systemd.unavailable();
       if (problem !== undefined)
-        throw new Error(`Gateway service check failed: Error: systemctl --user unavailable: ${problem}\nWithout it "clawdbot gateway start" keeps the gateway in the background by itself.`);
+        throw new Error(
+          `Gateway service check failed: Error: systemctl --user unavailable: ${problem}\nWithout it "clawdbot gateway start" keeps the gateway in the background by itself.`,
+        );
       const before = systemd.read();
       const port = asked ?? before?.port ?? environment.port ?? config().gateway.port;
       const token = given ?? before?.token;
@@ -97,11 +140,24 @@ export function createService(environment: Environment, { profile, running, stop
       if (was && systemd.state().pid !== was.pid) await stopProcess(was.pid, drainMs());
       const saved = systemd.install(text);
       const { pid } = await whenAnswering(was?.pid);
-      return { file: systemd.path, port, pid, notes: [...(saved === undefined ? [] : [`the unit that was there is kept at ${saved}; clawdbot gateway uninstall puts it back`]), ...lingerNotes(), ...keyNotes()] };
+      return {
+        file: systemd.path,
+        port,
+        pid,
+        notes: [
+          ...(saved === undefined ? [] : [`the unit that was there is kept at ${saved}; clawdbot gateway uninstall puts it back`]),
+          ...lingerNotes(),
+          ...keyNotes(),
+        ],
+      };
     },
     uninstall: async () => {
       const { removed, restored } = systemd.uninstall();
-      return { removed, notes: restored === undefined ? [] : [`the unit that was there before is back and enabled (${restored}); start it with: systemctl --user start ${unit}`] };
+      return {
+        removed,
+        notes:
+          restored === undefined ? [] : [`the unit that was there before is back and enabled (${restored}); start it with: systemctl --user start ${unit}`],
+      };
     },
     start: async () => {
       const now = running();
@@ -117,14 +173,18 @@ export function createService(environment: Environment, { profile, running, stop
         hasLived ||= lives;
         return hasLived && !lives;
       };
-      return { pid: (await whenAnswering(undefined, isLost)).pid, notes: [`there is no systemd unit for this user: the gateway is kept in the background by a process of its own, until the machine stops (${log})`] };
+      return {
+        pid: (await whenAnswering(undefined, isLost)).pid,
+        notes: [`there is no systemd unit for this user: the gateway is kept in the background by a process of its own, until the machine stops (${log})`],
+      };
     },
     stop: async () => {
       const now = running();
       const supervisor = supervisorOf(stateDir);
       if (asSystemd() && systemd.state().active !== 'inactive') systemd.stop();
       else if (supervisor) {
-        if (!(await stopProcess(supervisor.pid, drainMs()))) throw new Error(`the gateway (PID ${now?.pid ?? supervisor.pid}) has not stopped within ${drainMs() / 1000} s; it may still be draining`);
+        if (!(await stopProcess(supervisor.pid, drainMs())))
+          throw new Error(`the gateway (PID ${now?.pid ?? supervisor.pid}) has not stopped within ${drainMs() / 1000} s; it may still be draining`);
       } else if (now && !(await stopProcess(now.pid, drainMs())))
         throw new Error(`the gateway (PID ${now.pid}) has not stopped within ${drainMs() / 1000} s; it may still be draining`);
       return { ...(now && { pid: now.pid }), notes: [] };
@@ -134,7 +194,8 @@ export function createService(environment: Environment, { profile, running, stop
       const supervisor = supervisorOf(stateDir);
       if (asSystemd()) systemd.restart();
       else if (supervisor) process.kill(supervisor.pid, 'SIGHUP');
-      else if (was) throw new Error(`the gateway (PID ${was.pid}) runs in the foreground: stop it there and start it again, or use clawdbot gateway stop and start`);
+      else if (was)
+        throw new Error(`the gateway (PID ${was.pid}) runs in the foreground: stop it there and start it again, or use clawdbot gateway stop and start`);
       else return createService(environment, { profile, running, stopProcess }).start();
       return { pid: (await whenAnswering(was?.pid)).pid, notes: [] };
     },

@@ -1,5 +1,6 @@
 // Slack keeps to what every channel must do.
 
+import type { Faults } from '../../../src/adapters/slack-simulator/server.ts';
 import { connectClient } from '../../support/installation.ts';
 import { ask } from '../../support/journey.ts';
 import { DIRECT, OWNER, startOnSlack } from '../../support/slack.ts';
@@ -14,18 +15,19 @@ channelConformance('slack', async (t): Promise<Harness> => {
     slack: { streaming: false },
   });
   let asked = client;
+  const set = (faults: Partial<Faults>) => void Object.assign(slack.faults, faults);
   return {
     say: (text) => void slack.say({ user: OWNER, channel: DIRECT, text }),
     saySilently: (text) => void slack.say({ user: OWNER, channel: DIRECT, text, silently: true }),
     answers: () => texts(DIRECT),
     asked: () => simulator.requests().length,
     trouble: {
-      copies: (count) => void (slack.faults.copies = count),
-      dropResponses: (part) => void (slack.faults.dropResponses = part),
-      limited: (part) => void (slack.faults.limited = part),
-      offline: (isOff) => void (slack.faults.offline = isOff),
+      copies: (copies) => set({ copies }),
+      dropResponses: (dropResponses) => set({ dropResponses }),
+      limited: (limited) => set({ limited }),
+      offline: (offline) => set({ offline }),
       cut: slack.cut,
-      refused: (isRefused) => void (slack.faults.refuse = isRefused ? 'token_revoked' : ''),
+      refused: (isRefused) => set({ refuse: isRefused ? 'token_revoked' : '' }),
     },
     status: async () => (await ask(asked, 'channels.status')).channelAccounts.slack[0],
     gateway,

@@ -8,6 +8,7 @@ import { followEvents, sealEvents } from '../../../src/features/events/ops.ts';
 import { ops } from '../../../src/features/ops-catalog.ts';
 import { systemClock } from '../../../src/kit/clock.ts';
 import { startPostgres } from '../../support/postgres.ts';
+import { storeChannelConformance } from './channels.ts';
 import { storeDoorsConformance } from './doors.ts';
 import { storeOrchestrationConformance } from './orchestration.ts';
 import { storePlanningConformance } from './planning.ts';
@@ -48,4 +49,5 @@ if (server) {
   storeTeamConformance('postgres', open);
   storeTrustConformance('postgres', open);
   storePlanningConformance('postgres', open);
+  storeChannelConformance('postgres', open);
 }

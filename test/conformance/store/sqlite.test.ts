@@ -14,6 +14,7 @@ import { ops } from '../../../src/features/ops-catalog.ts';
 import { Fault } from '../../../src/kit/fault.ts';
 import type { Store } from '../../../src/ports/store.ts';
 import { scratchDir } from '../../support/scratch.ts';
+import { storeChannelConformance } from './channels.ts';
 import { storeDoorsConformance } from './doors.ts';
 import { storeOrchestrationConformance } from './orchestration.ts';
 import { storePlanningConformance } from './planning.ts';
@@ -49,6 +50,7 @@ storeOrchestrationConformance('sqlite', open);
 storeTeamConformance('sqlite', open);
 storeTrustConformance('sqlite', open);
 storePlanningConformance('sqlite', open);
+storeChannelConformance('sqlite', open);
 
 const NEXT = (MIGRATIONS.at(-1)?.version ?? 0) + 1;
 const LATER = { version: NEXT, name: 'later', statements: ['CREATE TABLE later (id TEXT PRIMARY KEY)'] };

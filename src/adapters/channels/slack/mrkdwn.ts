@@ -3,8 +3,8 @@
 const CODE = /(```[\s\S]*?(?:```|$)|`[^`\n]+`)/;
 const BOLD = '\u0001';
 
-const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
-const unescape = (text: string): string => text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
+const encode = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+const decode = (text: string): string => text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 
 /** Code stays as it is, `<!channel>` and its like become plain words, people can be named as `<@U…>`. */
 export function toSlack(markdown: string): string {
@@ -15,7 +15,7 @@ export function toSlack(markdown: string): string {
 }
 
 function codeToSlack(code: string): string {
-  return escape(code.replace(/^```[^\n`]*\n/, '```\n'));
+  return encode(code.replace(/^```[^\n`]*\n/, '```\n'));
 }
 
 function lineToSlack(line: string): string {
@@ -26,7 +26,7 @@ function lineToSlack(line: string): string {
 }
 
 function inlineToSlack(text: string): string {
-  return escape(text)
+  return encode(text)
     .replace(/&lt;@([UW][A-Z0-9]+)&gt;/g, '<@$1>')
     .replace(/&lt;(https?:\/\/[^\s|]+?)&gt;/g, '<$1>')
     .replace(
@@ -56,5 +56,5 @@ export function fromSlack(text: string, { self, nameOf }: Reader): string {
     .replace(/<((?:https?|mailto|tel):[^>|]+)(?:\|([^>]*))?>/g, (_all, url: string, label?: string) =>
       label === undefined || label === url || `mailto:${label}` === url ? url.replace(/^mailto:/, '') : `${label} (${url})`,
     );
-  return unescape(plain).trim();
+  return decode(plain).trim();
 }

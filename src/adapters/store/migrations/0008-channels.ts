@@ -1,4 +1,4 @@
-// Message channels: what came in, where people wait for answers, what is to be sent, who may speak.
+// Message channels: what came in, where people wait for answers, what is to be sent, who may speak. And alerts.
 
 export const channels = {
   version: 8,
@@ -23,5 +23,10 @@ export const channels = {
     `CREATE TABLE peer (
       workspace_id TEXT NOT NULL, channel TEXT NOT NULL, account TEXT NOT NULL, id TEXT NOT NULL, name TEXT, state TEXT NOT NULL, code TEXT, place TEXT NOT NULL,
       asked_at BIGINT NOT NULL, deadline_at BIGINT NOT NULL, decided_by TEXT, PRIMARY KEY (workspace_id, channel, account, id))`,
+    `CREATE TABLE alert (
+      id TEXT PRIMARY KEY, workspace_id TEXT NOT NULL, check_id TEXT NOT NULL, severity TEXT NOT NULL, evidence TEXT NOT NULL, fix TEXT NOT NULL,
+      opened_at BIGINT NOT NULL, told_at BIGINT, told_severity TEXT, resolved_at BIGINT)`,
+    `CREATE UNIQUE INDEX alert_open ON alert (workspace_id, check_id) WHERE resolved_at IS NULL`,
+    `CREATE INDEX alert_recent ON alert (workspace_id, opened_at)`,
   ],
 } as const;

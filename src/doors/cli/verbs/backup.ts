@@ -32,16 +32,19 @@ export function addBackupVerbs(program: Command, { world, profile, print }: Verb
     const row = ({ id, createdAt, engine, files, bytes }: Backup) => [id, age(world.now() - createdAt), engine, String(files), size(bytes)];
     world.out(all.length > 0 ? table(['id', 'made', 'store', 'files', 'size'], all.map(row)) : `No backup in ${dir}.\n`);
   });
-  verb('verify [id]', 'Unpack one somewhere else and open what is in it; without an id the latest').action(async (id: string | undefined, { json }: { json?: boolean }) => {
-    const verified = await act((backups) => backups.verify(id ?? 'latest'));
-    if (json) print({ ok: true, backup: verified });
-    else world.out(`${verified.id} can be restored\n`);
-  });
-  verb('restore <id>', 'Put one back (an id, a path, or latest): the gateway is stopped and started, and everything is as before if it does not come up').action(
-    async (id: string, { json }: { json?: boolean }) => {
-      const { backup: restored, keptAt, notes } = await act((backups) => backups.restore(id));
-      if (json) return print({ ok: true, backup: restored, keptAt, notes });
-      world.out(`${restored.id} is restored. What was there before is kept at ${keptAt}\n${notes.map((note) => `${note}\n`).join('')}`);
+  verb('verify [id]', 'Unpack one somewhere else and open what is in it; without an id the latest').action(
+    async (id: string | undefined, { json }: { json?: boolean }) => {
+      const verified = await act((backups) => backups.verify(id ?? 'latest'));
+      if (json) print({ ok: true, backup: verified });
+      else world.out(`${verified.id} can be restored\n`);
     },
   );
+  verb(
+    'restore <id>',
+    'Put one back (an id, a path, or latest): the gateway is stopped and started, and everything is as before if it does not come up',
+  ).action(async (id: string, { json }: { json?: boolean }) => {
+    const { backup: restored, keptAt, notes } = await act((backups) => backups.restore(id));
+    if (json) return print({ ok: true, backup: restored, keptAt, notes });
+    world.out(`${restored.id} is restored. What was there before is kept at ${keptAt}\n${notes.map((note) => `${note}\n`).join('')}`);
+  });
 }
