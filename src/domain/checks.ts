@@ -176,18 +176,11 @@ function ofChannels({ deliveryP95Ms, unsent, failedSends }: StoreMeasures, { cha
       .filter(({ isWanted }) => isWanted)
       .map(({ name, state, problem, forMs }) => ({
         id: `channel:${name}`,
-        severity:
-          state === 'refused'
-            ? ('critical' as const)
-            : state === 'connected' || forMs < 30 * SECOND
-              ? problem === null
-                ? ('ok' as const)
-                : ('warning' as const)
-              : ('warning' as const),
+        severity: channelSeverity(state, problem, forMs),
         evidence: `${state} for ${seconds(forMs)}${problem === null ? '' : `: ${problem}`}`,
         fix:
           state === 'refused'
-            ? `Mend the credentials, then: clawdbot channels status. Answers wait until then`
+            ? 'Mend the credentials, then: clawdbot channels status. Answers wait until then'
             : 'It connects again by itself; see that this machine reaches the provider',
       })),
     ...(channels.length === 0
@@ -207,6 +200,12 @@ function ofChannels({ deliveryP95Ms, unsent, failedSends }: StoreMeasures, { cha
           },
         ]),
   ];
+}
+
+function channelSeverity(state: string, problem: string | null, forMs: number): Severity {
+  if (state === 'refused') return 'critical';
+  if (state === 'connected') return problem === null ? 'ok' : 'warning';
+  return forMs < 30 * SECOND ? 'info' : 'warning';
 }
 
 function ofBackups({ backup: { lastAt, problem, everyHours }, uptimeMs, now }: HostMeasures): Finding[] {

@@ -18,9 +18,9 @@ it('a misspelt key is named with what was meant, at every depth', () => {
 
 it('keys of the original that are not used yet are told apart from unknown ones, and looked into no further', () => {
   assert.deepEqual(
-    found({ channels: { slack: { whatever: 1 } }, gateway: { tailscale: { mode: 'off' }, http: { endpoints: { responses: { maxBodyBytes: 1 } } } } }),
+    found({ channels: { telegram: { whatever: 1 } }, gateway: { tailscale: { mode: 'off' }, http: { endpoints: { responses: { maxBodyBytes: 1 } } } } }),
     [
-      'channels: this version does not use this key yet; it is kept as it is',
+      'channels.telegram: this version does not use this key yet; it is kept as it is',
       'gateway.tailscale: this version does not use this key yet; it is kept as it is',
       'gateway.http.endpoints.responses.maxBodyBytes: this version does not use this key yet; it is kept as it is',
     ],

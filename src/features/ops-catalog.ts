@@ -2,7 +2,7 @@
 
 import type { AnyOp } from '../ports/store.ts';
 import { getApproval, listApprovals, requestApproval } from './approvals/ops.ts';
-import { beginLive, closeQuestion, dueOutgoing, getOutgoing, listOutgoing, noteProgress, queueOutgoing, settleEntry } from './channels/outbox.ts';
+import { beginLive, closeQuestion, dueOutgoing, getOutgoing, listOutgoing, noteProgress, queueOutgoing, settleEntry, wakeOutgoing } from './channels/outbox.ts';
 import { approvePeer, listPeers, setPeer } from './channels/peers.ts';
 import { activePlaces, lookAtMessage, receive } from './channels/receive.ts';
 import { sayInChannel } from './channels/say.ts';
@@ -123,6 +123,7 @@ export const ops: readonly AnyOp[] = [
   noteProgress,
   queueOutgoing,
   settleEntry,
+  wakeOutgoing,
   sayInChannel,
   approvePeer,
   listPeers,

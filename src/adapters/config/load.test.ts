@@ -42,7 +42,7 @@ describe('the configuration', () => {
     assert.equal(config.agents.defaults.timeoutSeconds, 3600);
     assert.deepEqual(
       warnings.map((warning) => warning.path),
-      ['wizard', 'agents.defaults.compaction.mode', 'messages.ackReactionScope', 'commands', 'channels', 'gateway.tailscale'],
+      ['wizard', 'agents.defaults.compaction.mode', 'commands', 'gateway.tailscale'],
     );
     assert.equal(readFileSync(path, 'utf8'), ORIGINALS);
   });

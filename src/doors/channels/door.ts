@@ -9,7 +9,7 @@ import type { WorkerToGateway } from '../../domain/worker-frame.ts';
 import { listApprovals } from '../../features/approvals/ops.ts';
 import { startDeliverer } from '../../features/channels/deliver.ts';
 import { createLive } from '../../features/channels/live.ts';
-import { closeQuestion, questionIntent, queueOutgoing } from '../../features/channels/outbox.ts';
+import { closeQuestion, questionIntent, queueOutgoing, wakeOutgoing } from '../../features/channels/outbox.ts';
 import { isRefusal, lookAtMessage, type ReceiveArgs, type Received, receive } from '../../features/channels/receive.ts';
 import { resolveApproval } from '../../features/decisions/ops.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
@@ -68,7 +68,7 @@ export function openChannelDoor({ catalog, variables, contextFor, onState, ...wo
             'the connection of a channel is in another state',
           );
         onState();
-        deliverer.poke();
+        if (state?.state === 'connected') inBackground(store.call(wakeOutgoing, { workspaceId, channel: channel.id, account }).then(deliverer.poke));
         const conn = accounts.connection(channel.id, account);
         if (!back || !conn) return;
         const done = catchUp({ ...world, log: inside, channel: channel.id, account, settings, conn, since: back.since, onEvent: inOrder });
@@ -176,7 +176,7 @@ export function openChannelDoor({ catalog, variables, contextFor, onState, ...wo
   };
   const holding = startLoop({ name: 'channels', everyMs: LOOK_EVERY_MS, run: hold, clock, log });
   const inBackground = (work: Promise<unknown>) =>
-    void work.catch((error: unknown) => log.warn({ error: messageOf(error) }, 'a question could not be put into the channel'));
+    void work.catch((error: unknown) => log.warn({ error: messageOf(error) }, 'something could not be put into the outbox'));
 
   return {
     list: (): ChannelStatus[] => accounts.list(config()),

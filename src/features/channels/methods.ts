@@ -144,7 +144,8 @@ export const send = method({
       intent: `send:${idempotencyKey}`,
       actor: principal.actor,
     });
-    const settled = await whenSettled(context, entry, clock.now() + ARRIVES_WITHIN_MS);
+    const isUp = accountNamed(context, channel, accountId).state?.state === 'connected';
+    const settled = await whenSettled(context, entry, isUp ? clock.now() + ARRIVES_WITHIN_MS : 0);
     if (settled.state === 'failed') throw fault('request.refused', { reason: `the message was not sent: ${settled.error ?? 'refused'}` });
     return {
       runId: idempotencyKey,

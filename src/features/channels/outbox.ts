@@ -43,6 +43,15 @@ const latestEntries = statement<{ workspaceId: string; limit: number }>()((db, p
 const setProgress = statement<{ id: string; parts: string; attempts: number; notBefore: number; error: string | null }>()((db, p) =>
   db.updateTable('outbox').set({ parts: p.parts, attempts: p.attempts, not_before: p.notBefore, error: p.error }).where('id', '=', p.id),
 );
+const wakeAccount = statement<{ workspaceId: string; channel: string; account: string; now: number }>()((db, p) =>
+  db
+    .updateTable('outbox')
+    .set({ not_before: p.now })
+    .where('workspace_id', '=', p.workspaceId)
+    .where('state', '=', 'queued')
+    .where('channel', '=', p.channel)
+    .where('account', '=', p.account),
+);
 const setState = statement<{ id: string; state: OutboxState; parts: string; error: string | null; now: number }>()((db, p) =>
   db.updateTable('outbox').set({ state: p.state, parts: p.parts, error: p.error, settled_at: p.now }).where('id', '=', p.id).where('state', '=', 'queued'),
 );
@@ -171,6 +180,11 @@ interface Settled {
 export const settleEntry = txOp('channels.settle', function* (tx, { workspaceId, id, channel, state, parts, error }: Settled): OpSteps<void> {
   yield* tx.run(setState, { id, state, parts: JSON.stringify(parts), error, now: tx.now });
   yield* tell(tx, workspaceId, id, channel, state, 'gateway', error ?? undefined);
+});
+
+/** The connection is back: what waits for it is tried at once. */
+export const wakeOutgoing = txOp('channels.wake', function* (tx, of: { workspaceId: string; channel: string; account: string }): OpSteps<void> {
+  yield* tx.run(wakeAccount, { ...of, now: tx.now });
 });
 
 /** A question is settled: the message that asked says so, or is not sent any more. */

@@ -45,6 +45,7 @@ export const settleAlerts = txOp('health.settleAlerts', function* (tx, { workspa
   const tell = (subject: string, text: string, key: string, isUrgent: boolean) => notify(tx, { workspaceId, home, ownerBox, subject, text, key, isUrgent });
   let told = 0;
   for (const { id, severity, evidence, fix } of findings) {
+    if (severity === 'info') open.delete(id); // better, and not well yet: what was told is not over
     if (severity !== 'warning' && severity !== 'critical') continue;
     const before = open.get(id);
     open.delete(id);
