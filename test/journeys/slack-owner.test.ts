@@ -81,7 +81,11 @@ describe('the owner on Slack', () => {
   });
 
   it('the command line: status, send, and where a message would go', async (t) => {
-    const { installation, texts } = await startOnSlack(t, { scenario: SCENARIO, slack: { channels: { [TEAM_CHANNEL]: { users: [OWNER] } } }, config: { bindings: [{ agentId: 'main', match: { channel: 'slack', peer: { kind: 'channel', id: TEAM_CHANNEL } } }] } });
+    const { installation, texts } = await startOnSlack(t, {
+      scenario: SCENARIO,
+      slack: { channels: { [TEAM_CHANNEL]: { users: [OWNER] } } },
+      config: { bindings: [{ agentId: 'main', match: { channel: 'slack', peer: { kind: 'channel', id: TEAM_CHANNEL } } }] },
+    });
     const sent = await installation.cli(['message', 'send', '--target', TEAM_CHANNEL, '--message', 'from the *shell*', '--json']);
     assert.equal(sent.code, 0, sent.stderr);
     const { channel, channelId, state } = JSON.parse(sent.stdout);
@@ -91,9 +95,13 @@ describe('the owner on Slack', () => {
     assert.deepEqual([unknown.code, unknown.stderr], [1, 'Gateway call failed: Error: Unknown target "C1" for slack.\n']);
     const status = await installation.cli(['channels', 'status']);
     assert.match(status.stdout, /slack\/default +connected .* 2 +clawdbot/);
-    const explain = async (user: string) => JSON.parse((await installation.cli(['route', 'explain', '--place', TEAM_CHANNEL, '--user', user])).stdout).admission;
+    const explain = async (user: string) =>
+      JSON.parse((await installation.cli(['route', 'explain', '--place', TEAM_CHANNEL, '--user', user])).stdout).admission;
     const owner = await explain(OWNER);
-    assert.deepEqual([owner.kind, owner.agentId, owner.binding, owner.sessionKey, owner.trust], ['accepted', 'main', 0, `agent:main:slack:channel:${TEAM_CHANNEL.toLowerCase()}`, 'owner']);
+    assert.deepEqual(
+      [owner.kind, owner.agentId, owner.binding, owner.sessionKey, owner.trust],
+      ['accepted', 'main', 0, `agent:main:slack:channel:${TEAM_CHANNEL.toLowerCase()}`, 'owner'],
+    );
     assert.match((await explain(STRANGER)).reason, /not among the users/);
   });
 });

@@ -5,7 +5,7 @@ import { heartbeatStatus } from '../../domain/heartbeat.ts';
 import type { Delivery, RunInput, RunOutcome, TerminalState } from '../../domain/run.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
-import { putOutbox } from './outbox.ts';
+import { putOutbox, takeBack } from './outbox.ts';
 
 const routeOfSession = statement<{ id: string }>()((db, p) => db.selectFrom('session').select('route').where('id', '=', p.id));
 const setRoute = statement<{ id: string; route: string }>()((db, p) => db.updateTable('session').set({ route: p.route }).where('id', '=', p.id));
@@ -24,6 +24,10 @@ export function* routeOf(tx: Tx, sessionId: string | null): OpSteps<Address | un
   return route ? (JSON.parse(route) as Address) : undefined; // written by noteRoute
 }
 
+export function ackIntent(runId: string): string {
+  return `ack:${runId}`;
+}
+
 export function replyIntent(runId: string): string {
   return `reply:${runId}`;
 }
@@ -35,7 +39,8 @@ export function* sendAnswer(tx: Tx, run: RunTable, input: RunInput, outcome: Run
   const of = { workspaceId: run.workspace_id, actor: `run:${run.id}`, runId: run.id };
   if (delivery.ack) {
     const { messageId, emoji } = delivery.ack;
-    yield* putOutbox(tx, { ...of, to: delivery.to, body: { kind: 'reaction', messageId, emoji, add: false }, intent: `unack:${run.id}` });
+    const wasNeverShown = yield* takeBack(tx, { workspaceId: of.workspaceId, intent: ackIntent(run.id) });
+    if (!wasNeverShown) yield* putOutbox(tx, { ...of, to: delivery.to, body: { kind: 'reaction', messageId, emoji, add: false }, intent: `unack:${run.id}` });
   }
   if (outcome.collectedBy !== undefined) return;
   const text = answerOf(run, outcome, state);

@@ -77,7 +77,7 @@ export function startDeliverer({ workspaceId, store, clock, log, isMine, connect
     const parts = [...entry.parts];
     try {
       await carryOut(entry, conn, parts);
-      await store.call(settleEntry, { workspaceId, id, channel: to.channel, state: 'sent', parts, error: null });
+      await store.call(settleEntry, { workspaceId, id, channel: to.channel, state: 'sent', parts, error: null, isQuiet: body.kind === 'reaction' });
       return true;
     } catch (error) {
       if (!(error instanceof SendProblem)) throw error;
@@ -86,7 +86,7 @@ export function startDeliverer({ workspaceId, store, clock, log, isMine, connect
       if (givesUp) {
         const level = body.kind === 'reaction' ? 'info' : 'warn';
         log[level]({ outbox: id, to: `${to.channel}:${to.place}`, error: message }, 'a message cannot be sent and is given up');
-        await store.call(settleEntry, { workspaceId, id, channel: to.channel, state: 'failed', parts, error: message });
+        await store.call(settleEntry, { workspaceId, id, channel: to.channel, state: 'failed', parts, error: message, isQuiet: false });
         return true;
       }
       const pause = retryAfterMs ?? Math.min(500 * 2 ** attempts, LONGEST_PAUSE_MS);

@@ -56,7 +56,13 @@ const setState = statement<{ id: string; state: OutboxState; parts: string; erro
   db.updateTable('outbox').set({ state: p.state, parts: p.parts, error: p.error, settled_at: p.now }).where('id', '=', p.id).where('state', '=', 'queued'),
 );
 const dropUnsent = statement<{ id: string; now: number }>()((db, p) =>
-  db.updateTable('outbox').set({ state: 'dropped', settled_at: p.now }).where('id', '=', p.id).where('state', '=', 'queued').where('parts', '=', '[]'),
+  db
+    .updateTable('outbox')
+    .set({ state: 'dropped', settled_at: p.now })
+    .where('id', '=', p.id)
+    .where('state', '=', 'queued')
+    .where('parts', '=', '[]')
+    .returning(['id']),
 );
 
 export interface NewEntry {
@@ -66,6 +72,8 @@ export interface NewEntry {
   readonly intent: string;
   readonly actor: string;
   readonly runId?: string | null;
+  /** Not before this instant, epoch ms. */
+  readonly notBefore?: number;
 }
 
 export interface EntryView {
@@ -100,7 +108,12 @@ function viewEntry(row: OutboxTable): EntryView {
   };
 }
 
-function rowOf(tx: Tx, { workspaceId, to, body, intent, actor, runId = null }: NewEntry, state: OutboxState, parts: readonly Part[]): OutboxTable {
+function rowOf(
+  tx: Tx,
+  { workspaceId, to, body, intent, actor, runId = null, notBefore = tx.now }: NewEntry,
+  state: OutboxState,
+  parts: readonly Part[],
+): OutboxTable {
   return {
     id: tx.newId('out'),
     workspace_id: workspaceId,
@@ -113,7 +126,7 @@ function rowOf(tx: Tx, { workspaceId, to, body, intent, actor, runId = null }: N
     state,
     parts: JSON.stringify(parts),
     attempts: 0,
-    not_before: tx.now,
+    not_before: notBefore,
     created_at: tx.now,
     settled_at: null,
     error: null,
@@ -132,12 +145,18 @@ export function* putOutbox(tx: Tx, entry: NewEntry): OpSteps<string> {
   const { workspaceId, to, intent, actor } = entry;
   const put = yield* tx.one(putEntry, rowOf(tx, entry, 'queued', []));
   if (put) {
-    yield* tell(tx, workspaceId, put.id, to.channel, 'queued', actor);
+    if (entry.body.kind !== 'reaction') yield* tell(tx, workspaceId, put.id, to.channel, 'queued', actor);
     return put.id;
   }
   const there = yield* tx.one(entryByIntent, { workspaceId, intent });
   if (!there) throw new Error(`the outbox has no ${intent}`);
   return there.id;
+}
+
+/** Takes back what nobody has begun to send. Answers whether it is gone. */
+export function* takeBack(tx: Tx, of: { workspaceId: string; intent: string }): OpSteps<boolean> {
+  const row = yield* tx.one(entryByIntent, of);
+  return row !== undefined && row.attempts === 0 && (yield* tx.one(dropUnsent, { id: row.id, now: tx.now })) !== undefined;
 }
 
 export const queueOutgoing = txOp(
@@ -175,10 +194,13 @@ interface Settled {
   readonly state: 'sent' | 'failed' | 'dropped';
   readonly parts: readonly Part[];
   readonly error: string | null;
+  /** Nobody wants to hear of it. */
+  readonly isQuiet: boolean;
 }
 
-export const settleEntry = txOp('channels.settle', function* (tx, { workspaceId, id, channel, state, parts, error }: Settled): OpSteps<void> {
+export const settleEntry = txOp('channels.settle', function* (tx, { workspaceId, id, channel, state, parts, error, isQuiet }: Settled): OpSteps<void> {
   yield* tx.run(setState, { id, state, parts: JSON.stringify(parts), error, now: tx.now });
+  if (isQuiet) return;
   yield* tell(tx, workspaceId, id, channel, state, 'gateway', error ?? undefined);
 });
 

@@ -14,7 +14,7 @@ import { type Message, takeMessage } from '../runs/ops.ts';
 import { openRunsOfSession, runById } from '../runs/rows.ts';
 import { ensureSession } from '../sessions/ops.ts';
 import { noteSystemEvent } from '../sessions/system-events.ts';
-import { noteRoute } from './answers.ts';
+import { ackIntent, noteRoute } from './answers.ts';
 import { putOutbox } from './outbox.ts';
 import { askForPairing, isPaired } from './peers.ts';
 
@@ -197,7 +197,8 @@ function* accept(tx: Tx, args: ReceiveArgs, event: IncomingMessage, admission: E
       workspaceId,
       to: replyTo,
       body: { kind: 'reaction', messageId, emoji, add: true },
-      intent: `ack:${run.id}`,
+      intent: ackIntent(run.id),
+      notBefore: tx.now + SHOWN_AFTER_MS,
       actor: 'gateway',
       runId: run.id,
     });
@@ -234,6 +235,8 @@ function* tellHeard(tx: Tx, args: ReceiveArgs, { channel, account, place, thread
 }
 
 const HEARD_CHARS = 600;
+/** An answer that comes sooner needs no sign that it will come. */
+const SHOWN_AFTER_MS = 700;
 
 /** An edit of a message whose turn has not begun changes the message; later ones are told with the next turn. */
 function* takeChange(tx: Tx, args: ReceiveArgs, event: IncomingChange, settle: Settle): OpSteps<Received> {

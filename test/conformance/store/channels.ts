@@ -266,7 +266,15 @@ export function storeChannelConformance(name: string, open: OpenStore) {
       await store.call(noteProgress, { id: first.id, parts: [{ begunAt: 5, id: null }], attempts: 1, notBefore: 0, error: 'lost' });
       const [due] = await store.call(dueOutgoing, { workspaceId: W, limit: 5 });
       assert.deepEqual([due?.parts, due?.attempts, due?.error], [[{ begunAt: 5, id: null }], 1, 'lost']);
-      await store.call(settleEntry, { workspaceId: W, id: first.id, channel: 'slack', state: 'sent', parts: [{ begunAt: 5, id: '9' }], error: null });
+      await store.call(settleEntry, {
+        workspaceId: W,
+        id: first.id,
+        channel: 'slack',
+        state: 'sent',
+        parts: [{ begunAt: 5, id: '9' }],
+        error: null,
+        isQuiet: false,
+      });
       assert.deepEqual(await store.call(dueOutgoing, { workspaceId: W, limit: 5 }), []);
     });
 

@@ -27,13 +27,19 @@ it('what agents write is shown as they mean it', () => {
 
 it('no text can name everybody, whatever it holds', () => {
   fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom('<', '!', '>', 'channel', 'here', '`', '*', '|', ' ', '@', '#', '[', ']', '(', ')', 'subteam^S1') }), (text) => {
-      assert.ok(!/<[!#]|<@(?![UW][A-Z0-9]+>)/.test(toSlack(text)), toSlack(text));
-    }),
+    fc.property(
+      fc.string({ unit: fc.constantFrom('<', '!', '>', 'channel', 'here', '`', '*', '|', ' ', '@', '#', '[', ']', '(', ')', 'subteam^S1') }),
+      (text) => {
+        assert.ok(!/<[!#]|<@(?![UW][A-Z0-9]+>)/.test(toSlack(text)), toSlack(text));
+      },
+    ),
     { numRuns: 500, seed: 1 },
   );
 });
 
 it('what people write comes as plain Markdown', () => {
-  assert.equal(fromSlack('<@U0BOT> ask <@U0ANN> and <@U0X> in <#C0TEAM|team>: <https://a.example|here> &lt;ok&gt; <!here> <mailto:a@b.example|a@b.example>', reader), 'ask @Ann and @U0X in #team: here (https://a.example) <ok> @here a@b.example');
+  assert.equal(
+    fromSlack('<@U0BOT> ask <@U0ANN> and <@U0X> in <#C0TEAM|team>: <https://a.example|here> &lt;ok&gt; <!here> <mailto:a@b.example|a@b.example>', reader),
+    'ask @Ann and @U0X in #team: here (https://a.example) <ok> @here a@b.example',
+  );
 });
