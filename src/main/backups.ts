@@ -1,7 +1,7 @@
 // Backups by schedule: a process of its own makes them, so that nothing here waits for the disk.
 
 import { spawn } from 'node:child_process';
-import { listBackups } from '../adapters/backup/backups.ts';
+import { listBackups } from '../adapters/backup/folder.ts';
 import { messageOf } from '../kit/fault.ts';
 import { type Loop, startLoop } from '../kit/loop.ts';
 import type { LoopWorld } from '../ports/loop-world.ts';

@@ -3,7 +3,7 @@
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { RESTORING } from '../adapters/backup/backups.ts';
+import { RESTORING } from '../adapters/backup/folder.ts';
 import { connectToThread, type ThreadStore } from '../adapters/store/clients.ts';
 import type { StoreThreadOptions } from '../adapters/store/thread-server.ts';
 import { errorCode, messageOf } from '../kit/fault.ts';

@@ -19,6 +19,7 @@ const PLACES = Array.from({ length: 12 }, (_, i) => `C0SOAK${String(i).padStart(
 /** Messages under way at once: more would only wait. */
 const AHEAD = 60;
 const PATIENCE_MS = 180_000;
+const numberOf = (text: string) => /number (\d+)\./.exec(text)?.[1];
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export async function soakSlack({ dir, events, seed, kills, onProgress = () => undefined }: Soak) {
@@ -39,7 +40,6 @@ export async function soakSlack({ dir, events, seed, kills, onProgress = () => u
   const since = performance.now();
   const parents = new Map<string, string>();
   const said: string[] = [];
-  const numberOf = (text: string) => /number (\d+)\./.exec(text)?.[1];
   const answered = () => PLACES.flatMap((place) => slack.ofBot(place).flatMap(({ text }) => numberOf(text) ?? []));
   let killsLeft = kills;
   let lastProgress = performance.now();
@@ -101,5 +101,46 @@ export async function soakSlack({ dir, events, seed, kills, onProgress = () => u
     kills: kills - killsLeft,
     minutes: Math.round(minutes * 10) / 10,
     perSecond: Math.round(said.length / minutes / 60),
+  };
+}
+
+/** Slack is away for a while; people go on talking. Answers how long after its end all of it was answered, in seconds, and what was doubled. */
+export async function outlastOutage({ dir, minutes, said = 20 }: { readonly dir: string; readonly minutes: number; readonly said?: number }) {
+  const slack = await startSlackSimulator({ port: 0, clock: systemClock, chance: chanceOf(1) });
+  const installation = await createInstallation({
+    dir,
+    scenario: { name: 'outage', rules: [{ text: '{{user}}' }] },
+    config: {
+      channels: slackConfig(slack.url, { streaming: false, channels: { '*': { requireMention: false } } }),
+      messages: { queue: { mode: 'followup', cap: 1000 } },
+    },
+  });
+  await installation.start();
+  const [place = ''] = PLACES;
+  const answered = () => slack.ofBot(place).flatMap(({ text }) => numberOf(text) ?? []);
+  while (slack.sockets() < 2) await pause(50);
+  slack.say({ user: OWNER, channel: place, text: 'number 0.' });
+  while (answered().length < 1) await pause(50);
+  slack.faults.offline = true;
+  slack.cut();
+  for (let i = 1; i <= said; i++) {
+    await pause((minutes * 60_000) / said);
+    slack.say({ user: OWNER, channel: place, text: `number ${i}.`, silently: true });
+  }
+  const over = performance.now();
+  slack.faults.offline = false;
+  while (new Set(answered()).size < said + 1 && performance.now() - over < PATIENCE_MS) await pause(50);
+  const healedAfter = (performance.now() - over) / 1000;
+  await pause(3000);
+  const all = answered();
+  await installation.close();
+  await slack.close();
+  return {
+    minutes,
+    said: said + 1,
+    answered: new Set(all).size,
+    doubled: all.length - new Set(all).size,
+    inOrder: all.join() === all.toSorted((a, b) => Number(a) - Number(b)).join(),
+    healedAfterSeconds: Math.round(healedAfter * 10) / 10,
   };
 }

@@ -1,11 +1,12 @@
-// A folder of backups: each a folder of compressed files with a manifest, whole or not there.
+// Making a backup, trying it out, and putting it back: whole or not at all.
 
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { type Backup, Manifest } from '../../domain/backup.ts';
+import type { Backup, Manifest } from '../../domain/backup.ts';
 import { messageOf } from '../../kit/fault.ts';
-import { compress, decompress, sizeBelow, stateFiles } from './files.ts';
+import { compress, decompress, stateFiles } from './files.ts';
+import { MANIFEST, manifestOf, PARTIAL, RESTORING, viewOf } from './folder.ts';
 import { checkDump, checkSqlite, copySqlite, dumpDatabase, restoreDatabase } from './store-copy.ts';
 
 export interface Installed {
@@ -18,10 +19,7 @@ export interface Installed {
 }
 
 const STORE = 'gateway.sqlite';
-const MANIFEST = 'manifest.json';
 const DUMP = 'store.dump';
-const PARTIAL = '.partial-';
-export const RESTORING = 'restoring.json';
 
 /** Makes one, tries it out, and only then gives it its name. @throws Error with a sentence for the user */
 export async function createBackup(dir: string, { stateDir, configPath, url, version, schema }: Installed, now: number): Promise<Backup> {
@@ -58,34 +56,6 @@ export async function createBackup(dir: string, { stateDir, configPath, url, ver
     rmSync(draft, { recursive: true, force: true });
     throw error;
   }
-}
-
-function viewOf(path: string, { id, createdAt, engine, files }: Manifest): Backup {
-  return { id, path, createdAt, engine, files: files.length, bytes: sizeBelow(path) };
-}
-
-function manifestOf(path: string): Manifest {
-  try {
-    return Manifest.parse(JSON.parse(readFileSync(join(path, MANIFEST), 'utf8')));
-  } catch (error) {
-    throw new Error(`${path} is no backup: ${messageOf(error)}`);
-  }
-}
-
-/** The latest first. What is none, or half made, is left out. */
-export function listBackups(dir: string): Backup[] {
-  if (!existsSync(dir)) return [];
-  const found = readdirSync(dir).filter((name) => !name.startsWith('.') && existsSync(join(dir, name, MANIFEST)));
-  return found.map((name) => viewOf(join(dir, name), manifestOf(join(dir, name)))).sort((a, b) => b.createdAt - a.createdAt);
-}
-
-/** By its id, `latest`, or its path. @throws Error that lists what there is */
-export function backupNamed(dir: string, name: string): Backup {
-  const all = listBackups(dir);
-  const found = name === 'latest' ? all[0] : all.find(({ id, path }) => id === name || path === name);
-  if (found) return found;
-  if (existsSync(join(name, MANIFEST))) return viewOf(name, manifestOf(name));
-  throw new Error(all.length === 0 ? `there is no backup in ${dir}: clawdbot backup create` : `no backup "${name}" in ${dir}: clawdbot backup list`);
 }
 
 /** Unpacks it somewhere else and opens what is in it. @throws Error that says what is wrong */
@@ -203,14 +173,4 @@ export async function restoreBackup(backup: Backup, dir: string, { stateDir, con
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
-}
-
-/** What is this old and half made will not become whole any more. */
-const ABANDONED_MS = 86_400_000;
-
-/** Removes backups by id, and what was left half made long ago. */
-export function removeBackups(dir: string, ids: readonly string[], now: number): void {
-  const isAbandoned = (name: string) => name.startsWith(PARTIAL) && now - statSync(join(dir, name)).mtimeMs > ABANDONED_MS;
-  for (const name of existsSync(dir) ? readdirSync(dir) : [])
-    if (ids.includes(name) || isAbandoned(name)) rmSync(join(dir, name), { recursive: true, force: true });
 }

@@ -35,6 +35,7 @@ interface ChannelDoorOptions extends LoopWorld {
 export type ChannelDoor = ReturnType<typeof openChannelDoor>;
 
 const LOOK_EVERY_MS = 1000;
+const IDLE_MS = 30_000;
 /** Slack wants to hear within three seconds that an event has arrived. */
 const HELD_FOR_MS = 2500;
 const STOP_WORDS = new Set(['stop', 'abort', 'interrupt']);
@@ -77,8 +78,9 @@ export function openChannelDoor({ catalog, variables, contextFor, onState, ...wo
     };
   });
   const { connection } = accounts;
+  const hasAccounts = () => accounts.list(config()).length > 0;
   const live = createLive({ workspaceId, store, clock, log, connection });
-  const deliverer = startDeliverer({ ...world, connection, quiet: live.quiet });
+  const deliverer = startDeliverer({ ...world, connection, isNeeded: hasAccounts, quiet: live.quiet });
 
   async function take(event: ChannelEvent): Promise<void> {
     const account = accountsOf(config(), event.channel).get(event.account);
@@ -168,11 +170,12 @@ export function openChannelDoor({ catalog, variables, contextFor, onState, ...wo
   };
 
   let wasMine = false;
-  const hold = async (): Promise<undefined> => {
+  const hold = async (): Promise<number> => {
     const mine = isMine();
     await accounts.follow(config(), mine);
     if (mine && !wasMine) await askOpen();
     wasMine = mine;
+    return hasAccounts() ? LOOK_EVERY_MS : IDLE_MS;
   };
   const holding = startLoop({ name: 'channels', everyMs: LOOK_EVERY_MS, run: hold, clock, log });
   const inBackground = (work: Promise<unknown>) =>
@@ -196,7 +199,10 @@ export function openChannelDoor({ catalog, variables, contextFor, onState, ...wo
       if (frame.kind === 'delta') live.onDelta(frame);
       else if (frame.kind === 'tool' && frame.phase === 'start') live.onStep(frame.runKey);
     },
-    reconfigure: () => holding.poke(),
+    reconfigure: () => {
+      holding.poke();
+      deliverer.poke();
+    },
     stop: async () => {
       live.stop();
       await Promise.all([holding.stop(), deliverer.stop()]);

@@ -10,11 +10,15 @@ import { dueOutgoing, type EntryView, getOutgoing, noteProgress, settleEntry } f
 
 interface DelivererOptions extends LoopWorld {
   readonly connection: (channel: string, account: string) => Connection | undefined;
+  /** Whether there is a channel at all. */
+  readonly isNeeded: () => boolean;
   /** Resolves when nothing of an answer that is shown while it is written is on its way. */
   readonly quiet: (intent: string) => Promise<void>;
 }
 
 const POLL_MS = 1000;
+/** Where there is no channel nothing waits. */
+const IDLE_MS = 30_000;
 const BATCH = 500;
 const AT_ONCE = 16;
 const LONGEST_PAUSE_MS = 60_000;
@@ -25,11 +29,11 @@ const REACTION_ATTEMPTS = 3;
 /** After so many tries somebody should know; about an hour. */
 const ATTEMPTS = 60;
 
-export function startDeliverer({ workspaceId, store, clock, log, isMine, connection, quiet }: DelivererOptions): Loop {
+export function startDeliverer({ workspaceId, store, clock, log, isMine, connection, isNeeded, quiet }: DelivererOptions): Loop {
   const busy = new Set<string>();
 
   const run = async () => {
-    if (!isMine()) return POLL_MS;
+    if (!isMine() || !isNeeded()) return IDLE_MS;
     const now = clock.now();
     const groups = new Map<string, EntryView[]>();
     for (const entry of await store.call(dueOutgoing, { workspaceId, limit: BATCH })) {

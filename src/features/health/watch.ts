@@ -9,6 +9,7 @@ import { settleAlerts } from './alerts.ts';
 import { measureHealth } from './measure.ts';
 
 const EVERY_MS = 10_000;
+const FIRST_AFTER_MS = 2000;
 
 export interface Watch extends Loop {
   /** What the last look found. */
@@ -22,18 +23,22 @@ interface WatchOptions extends LoopWorld {
 
 export function startWatch({ workspaceId, store, config, clock, log, isMine, host }: WatchOptions): Watch {
   let last: { at: number; findings: readonly Finding[]; degraded: Degraded } | undefined;
-  const run = async (): Promise<undefined> => {
+  const startedAt = clock.elapsed();
+  const run = async (): Promise<number | undefined> => {
+    const wait = startedAt + FIRST_AFTER_MS - clock.elapsed();
+    if (wait > 0) return wait; // whatever is looked at is only coming up
     const since = clock.elapsed();
     const measures = await store.call(measureHealth, { workspaceId, ownerBox: OWNER_BOX, cronEnabled: config().cron.enabled });
     const machine = host(clock.elapsed() - since);
     const findings = examine(measures, machine);
     const degraded = degradedBy(findings);
     last = { at: clock.now(), findings, degraded };
-    if (!isMine()) return;
+    if (!isMine()) return undefined;
     const home = homeOf(config());
     const isUp = home !== undefined && machine.channels.some(({ name, state }) => name === `${home.channel}/${home.account}` && state === 'connected');
     const told = await store.call(settleAlerts, { workspaceId, findings, degraded, home: isUp ? home : null, ownerBox: OWNER_BOX });
     if (told > 0) log.warn({ told, modes: degraded.modes.map(({ mode }) => mode) }, 'the owner was told of what is wrong, or is well again');
+    return undefined;
   };
   return { ...startLoop({ name: 'watch', everyMs: EVERY_MS, run, clock, log }), last: () => last };
 }

@@ -1,7 +1,8 @@
 // clawdbot backup: made while the gateway runs, tried out, put back with a way back.
 
 import { join } from 'node:path';
-import { backupNamed, checkBackup, createBackup, listBackups, removeBackups, restoreBackup, undoCutOff } from '../../adapters/backup/backups.ts';
+import { checkBackup, createBackup, restoreBackup, undoCutOff } from '../../adapters/backup/backups.ts';
+import { backupNamed, listBackups, removeBackups } from '../../adapters/backup/folder.ts';
 import { usableConfig } from '../../adapters/config/load.ts';
 import { SCHEMA_VERSION } from '../../adapters/store/migrations/list.ts';
 import { outdated } from '../../domain/backup.ts';
