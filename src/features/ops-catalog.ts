@@ -4,7 +4,7 @@ import type { AnyOp } from '../ports/store.ts';
 import { getApproval, listApprovals, requestApproval } from './approvals/ops.ts';
 import { beginLive, closeQuestion, dueOutgoing, getOutgoing, listOutgoing, noteProgress, queueOutgoing, settleEntry, wakeOutgoing } from './channels/outbox.ts';
 import { approvePeer, listPeers, setPeer } from './channels/peers.ts';
-import { activePlaces, lookAtMessage, receive } from './channels/receive.ts';
+import { activePlaces, forgetOldEvents, lookAtMessage, receive } from './channels/receive.ts';
 import { sayInChannel } from './channels/say.ts';
 import { carryOutCommand, compactSession, deleteSession, injectMessage, patchSession, resetSession, setModelOverride } from './chat/ops.ts';
 import { cronSlots, getCronJob, listCronJobs, nextCronSlot, putCronJob, removeCronJob, runCronJob, settleCron, tickCron } from './cron/ops.ts';
@@ -113,6 +113,7 @@ export const ops: readonly AnyOp[] = [
   tidySessions,
   resolveApproval,
   activePlaces,
+  forgetOldEvents,
   lookAtMessage,
   receive,
   beginLive,

@@ -10,7 +10,7 @@ import { listApprovals } from '../../features/approvals/ops.ts';
 import { startDeliverer } from '../../features/channels/deliver.ts';
 import { createLive } from '../../features/channels/live.ts';
 import { closeQuestion, questionIntent, queueOutgoing, wakeOutgoing } from '../../features/channels/outbox.ts';
-import { isRefusal, lookAtMessage, type ReceiveArgs, type Received, receive } from '../../features/channels/receive.ts';
+import { forgetOldEvents, isRefusal, lookAtMessage, type ReceiveArgs, type Received, receive } from '../../features/channels/receive.ts';
 import { resolveApproval } from '../../features/decisions/ops.ts';
 import { isFault, messageOf } from '../../kit/fault.ts';
 import { newCode } from '../../kit/id.ts';
@@ -36,6 +36,7 @@ export type ChannelDoor = ReturnType<typeof openChannelDoor>;
 
 const LOOK_EVERY_MS = 1000;
 const IDLE_MS = 30_000;
+const FORGET_EVERY_MS = 3_600_000;
 /** Slack wants to hear within three seconds that an event has arrived. */
 const HELD_FOR_MS = 2500;
 const STOP_WORDS = new Set(['stop', 'abort', 'interrupt']);
@@ -177,6 +178,10 @@ export function openChannelDoor({ catalog, variables, contextFor, onState, ...wo
     wasMine = mine;
     return hasAccounts() ? LOOK_EVERY_MS : IDLE_MS;
   };
+  const forget = async (): Promise<undefined> => {
+    if (isMine() && hasAccounts()) await store.call(forgetOldEvents, { workspaceId });
+  };
+  const forgetting = startLoop({ name: 'channels-forget', everyMs: FORGET_EVERY_MS, run: forget, clock, log });
   const holding = startLoop({ name: 'channels', everyMs: LOOK_EVERY_MS, run: hold, clock, log });
   const inBackground = (work: Promise<unknown>) =>
     void work.catch((error: unknown) => log.warn({ error: messageOf(error) }, 'something could not be put into the outbox'));
@@ -205,7 +210,7 @@ export function openChannelDoor({ catalog, variables, contextFor, onState, ...wo
     },
     stop: async () => {
       live.stop();
-      await Promise.all([holding.stop(), deliverer.stop()]);
+      await Promise.all([holding.stop(), forgetting.stop(), deliverer.stop()]);
       await accounts.stop();
     },
   };

@@ -26,8 +26,8 @@ const LONGEST_PAUSE_MS = 60_000;
 const LOOK_BACK_MS = 120_000;
 /** A reaction is not worth more. */
 const REACTION_ATTEMPTS = 3;
-/** After so many tries somebody should know; about an hour. */
-const ATTEMPTS = 60;
+/** An outage is waited out; what is older than this nobody waits for any more. */
+const GIVEN_UP_AFTER_MS = 3 * 86_400_000;
 
 export function startDeliverer({ workspaceId, store, clock, log, isMine, connection, isNeeded, quiet }: DelivererOptions): Loop {
   const busy = new Set<string>();
@@ -86,14 +86,15 @@ export function startDeliverer({ workspaceId, store, clock, log, isMine, connect
     } catch (error) {
       if (!(error instanceof SendProblem)) throw error;
       const { kind, message, retryAfterMs } = error;
-      const givesUp = kind === 'target' || attempts + 1 >= (body.kind === 'reaction' ? REACTION_ATTEMPTS : ATTEMPTS);
+      const isOld = clock.now() - entry.createdAt > GIVEN_UP_AFTER_MS;
+      const givesUp = kind === 'target' || isOld || (body.kind === 'reaction' && attempts + 1 >= REACTION_ATTEMPTS);
       if (givesUp) {
         const level = body.kind === 'reaction' ? 'info' : 'warn';
         log[level]({ outbox: id, to: `${to.channel}:${to.place}`, error: message }, 'a message cannot be sent and is given up');
         await store.call(settleEntry, { workspaceId, id, channel: to.channel, state: 'failed', parts, error: message, isQuiet: false });
         return true;
       }
-      const pause = retryAfterMs ?? Math.min(500 * 2 ** attempts, LONGEST_PAUSE_MS);
+      const pause = retryAfterMs ?? Math.min(500 * 2 ** Math.min(attempts, 10), LONGEST_PAUSE_MS);
       // Waiting for the provider's own limit, or for the owner to mend the credentials, is no failure of this message.
       const counted = retryAfterMs === undefined && kind !== 'account' ? attempts + 1 : attempts;
       await store.call(noteProgress, {

@@ -65,6 +65,10 @@ const dropUnsent = statement<{ id: string; now: number }>()((db, p) =>
     .returning(['id']),
 );
 
+const pruneSettled = statement<{ workspaceId: string; before: number }>()((db, p) =>
+  db.deleteFrom('outbox').where('workspace_id', '=', p.workspaceId).where('settled_at', '<', p.before),
+);
+
 export interface NewEntry {
   readonly workspaceId: string;
   readonly to: Address;
@@ -225,6 +229,11 @@ export const closeQuestion = txOp(
 
 export function questionIntent(approvalId: string): string {
   return `question:${approvalId}`;
+}
+
+/** What was settled before an instant leaves; what it said stands in the transcripts. */
+export function* forgetOldEntries(tx: Tx, of: { workspaceId: string; before: number }): OpSteps<void> {
+  yield* tx.run(pruneSettled, of);
 }
 
 export const dueOutgoing = readOp('channels.due', function* (tx, args: { workspaceId: string; limit: number }): OpSteps<EntryView[]> {

@@ -251,7 +251,7 @@ const service: Check = ({ environment: { home } }) => {
             'service.token-in-unit',
             'warning',
             `${unit} holds the token where every process of this user can read it`,
-            'Remove the line: the gateway reads gateway.auth.token from its own file',
+            'clawdbot gateway install takes the unit over and moves the token into a file of its own',
           ),
         ]
       : []),
@@ -261,7 +261,7 @@ const service: Check = ({ environment: { home } }) => {
             'service.kill-mode',
             'warning',
             `${unit} says KillMode=process: commands of agents outlive a stop`,
-            'Set KillMode=mixed and run: systemctl --user daemon-reload',
+            'clawdbot gateway install takes the unit over',
           ),
         ]
       : []),

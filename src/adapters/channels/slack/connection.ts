@@ -110,8 +110,10 @@ function connect(world: ChannelWorld): Connection {
     nameOf,
     self: () => self,
     onAnswer: (problem, isFatal) => {
-      if (problem === null) state = { ...state, lastSeenAt: clock.now() };
-      else become({ problem, ...(isFatal && { state: 'refused' }) });
+      if (problem === null) {
+        state = { ...state, lastSeenAt: clock.now() };
+        if (state.state === 'refused' && open.size > 0) become({ state: 'connected', problem: null });
+      } else become({ problem, ...(isFatal && { state: 'refused' }) });
     },
   });
 

@@ -85,24 +85,32 @@ export function createOutbound({ client, clock, account, self, nameOf, onAnswer 
     return found;
   };
 
-  return {
-    send: async (to: Address, message: Sendable, mark: string): Promise<string> => {
-      const channel = await placeOf(to);
-      const thread = to.thread === null ? {} : { thread_ts: to.thread };
-      const text = toSlack(message.text);
-      if (to.onlyFor !== undefined) {
-        const user = to.onlyFor;
+  const send = async (to: Omit<Address, 'onlyFor'> & { readonly onlyFor?: string | undefined }, message: Sendable, mark: string): Promise<string> => {
+    const channel = await placeOf(to);
+    const thread = to.thread === null ? {} : { thread_ts: to.thread };
+    const text = toSlack(message.text);
+    if (to.onlyFor !== undefined) {
+      const user = to.onlyFor;
+      try {
         const shown = await call('chat.postEphemeral', (web) => web.chat.postEphemeral({ channel, user, text, ...thread }));
         return shown?.message_ts ?? mark;
+      } catch (error) {
+        // A slash command may come from where the app is no member: then it is answered in the direct messages of its sender.
+        if (!(error instanceof SendProblem && error.kind === 'target')) throw error;
+        return send({ ...to, place: user, thread: null, onlyFor: undefined }, message, mark);
       }
-      const metadata = { event_type: METADATA, event_payload: { mark } };
-      const shared = { channel, text, metadata, unfurl_links: false, unfurl_media: false, ...thread };
-      const answer = await call('chat.postMessage', (web) =>
-        web.chat.postMessage(message.kind === 'question' ? { ...shared, blocks: questionBlocks(text, message) } : shared),
-      );
-      if (answer?.ts === undefined) throw new SendProblem('unknown', 'Slack answered without an id');
-      return answer.ts;
-    },
+    }
+    const metadata = { event_type: METADATA, event_payload: { mark } };
+    const shared = { channel, text, metadata, unfurl_links: false, unfurl_media: false, ...thread };
+    const answer = await call('chat.postMessage', (web) =>
+      web.chat.postMessage(message.kind === 'question' ? { ...shared, blocks: questionBlocks(text, message) } : shared),
+    );
+    if (answer?.ts === undefined) throw new SendProblem('unknown', 'Slack answered without an id');
+    return answer.ts;
+  };
+
+  return {
+    send,
     edit: async (to: Address, id: string, message: Sendable): Promise<void> => {
       const channel = await placeOf(to);
       const text = toSlack(message.text);

@@ -3,6 +3,8 @@
 import type { Command } from 'commander';
 import { CliError, type VerbContext } from '../verb.ts';
 
+const DEFAULT_SLACK_PORT = 18_801;
+
 export function addSimulatorVerbs(program: Command, { world }: VerbContext, setExit: (code: number) => void): void {
   const simulator = program
     .command('simulator')
@@ -18,7 +20,8 @@ export function addSimulatorVerbs(program: Command, { world }: VerbContext, setE
     .option('--owner <id>', 'id of the one who types', 'U0OWNER00')
     .action(async (_flags, command: Command) => {
       const { port, owner } = command.optsWithGlobals<{ port: string; owner: string }>();
-      const wanted = Number(port);
+      // The port stands with the verb above; a model and a Slack may run side by side.
+      const wanted = command.parent?.getOptionValueSource('port') === 'default' ? DEFAULT_SLACK_PORT : Number(port);
       if (!Number.isInteger(wanted)) throw new CliError('--port takes a number');
       const onSaid = (channel: string, text: string, isEdit: boolean) => world.out(`${channel} ${isEdit ? '~' : '>'} ${text.replaceAll('\n', '\n    ')}\n`);
       setExit(await world.runSlackSimulator({ port: wanted, owner, onSaid, onReady: (url) => world.out(slackHelp(url, owner)) }));
