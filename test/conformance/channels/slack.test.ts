@@ -27,6 +27,7 @@ channelConformance('slack', async (t): Promise<Harness> => {
       limited: (limited) => set({ limited }),
       offline: (offline) => set({ offline }),
       cut: slack.cut,
+      mayNotSend: () => set({ withoutScope: ['chat.postMessage'] }),
       refused: (isRefused) => set({ refuse: isRefused ? 'token_revoked' : '' }),
     },
     status: async () => (await ask(asked, 'channels.status')).channelAccounts.slack[0],

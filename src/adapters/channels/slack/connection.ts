@@ -57,6 +57,8 @@ function connect(world: ChannelWorld): Connection {
   const names = new Map<string, string>();
   const open = new Set<number>();
   const sockets = new Map<number, Socket>();
+  /** Methods that the app may not call, and why. */
+  const lacking = new Map<string, string>();
   let self: Self | undefined;
   let silentSince: number | null = null;
   let state: ConnectionState = {
@@ -109,11 +111,14 @@ function connect(world: ChannelWorld): Connection {
     account,
     nameOf,
     self: () => self,
-    onAnswer: (problem, isFatal) => {
-      if (problem === null) {
-        state = { ...state, lastSeenAt: clock.now() };
-        if (state.state === 'refused' && open.size > 0) become({ state: 'connected', problem: null });
-      } else become({ problem, ...(isFatal && { state: 'refused' }) });
+    onAnswer: (method, problem, isFatal) => {
+      state = { ...state, lastSeenAt: clock.now() };
+      if (problem === null) lacking.delete(method);
+      else lacking.set(method, problem);
+      const isBack = state.state === 'refused' && problem === null && open.size > 0;
+      const [first = null] = lacking.values();
+      if (problem !== null || isBack || (state.state === 'connected' && state.problem !== first))
+        become({ problem: isBack ? null : first, ...(isFatal ? { state: 'refused' as const } : isBack && { state: 'connected' as const }) });
     },
   });
 
@@ -134,7 +139,8 @@ function connect(world: ChannelWorld): Connection {
     open.add(i);
     const back = open.size === 1 ? { since: silentSince } : undefined;
     silentSince = null;
-    become({ state: 'connected', problem: null }, back);
+    const [problem = null] = lacking.values();
+    become({ state: 'connected', problem }, back);
   };
 
   /** Opens a socket and answers when it has ended. @throws what kept it from opening */

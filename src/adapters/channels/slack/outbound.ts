@@ -32,7 +32,7 @@ export interface OutboundWorld {
   readonly self: () => Self | undefined;
   readonly nameOf: (userId: string) => string | undefined;
   /** A call was answered, or refused for the credentials: `problem` says why. */
-  readonly onAnswer: (problem: string | null, isFatal: boolean) => void;
+  readonly onAnswer: (method: string, problem: string | null, isFatal: boolean) => void;
 }
 
 export function createOutbound({ client, clock, account, self, nameOf, onAnswer }: OutboundWorld) {
@@ -45,13 +45,13 @@ export function createOutbound({ client, clock, account, self, nameOf, onAnswer 
     if (until > clock.now()) throw new SendProblem('later', `${method} is limited`, until - clock.now());
     try {
       const answer = await make(await client());
-      onAnswer(null, false);
+      onAnswer(method, null, false);
       return answer;
     } catch (error) {
       const problem = problemOf(error, method);
       if (problem === undefined) return undefined;
       if (problem.retryAfterMs !== undefined) closed.set(method, clock.now() + problem.retryAfterMs);
-      if (problem.kind === 'account') onAnswer(problem.message, BAD_CREDENTIALS.has(codeOf(error)));
+      if (problem.kind === 'account') onAnswer(method, problem.message, BAD_CREDENTIALS.has(codeOf(error)));
       throw problem;
     }
   };
