@@ -13,8 +13,8 @@ import pg from 'pg';
 const NOBODY = 65_534;
 
 export interface PostgresServer {
-  /** An empty database of its own. */
-  readonly createDatabase: () => Promise<string>;
+  /** A database of its own: empty, or like another one that nobody is connected to. */
+  readonly createDatabase: (like?: string) => Promise<string>;
   readonly pid: () => number | undefined;
   readonly start: () => Promise<void>;
   readonly kill: (signal: NodeJS.Signals) => Promise<void>;
@@ -39,7 +39,7 @@ export async function startPostgres({ withDump = false } = {}): Promise<Postgres
   const url = process.env['DATABASE_URL'];
   if (url)
     return {
-      createDatabase: () => createDatabase(url),
+      createDatabase: (like) => createDatabase(url, like),
       pid: () => undefined,
       start: async () => undefined,
       kill: async () => undefined,
@@ -66,7 +66,20 @@ export async function startPostgres({ withDump = false } = {}): Promise<Postgres
   let server: ChildProcess | undefined;
 
   const start = async () => {
-    const flags = ['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', `unix_socket_directories=${dir}`, '-c', 'max_connections=200'];
+    const flags = [
+      '-D',
+      data,
+      '-p',
+      String(port),
+      '-c',
+      'listen_addresses=127.0.0.1',
+      '-c',
+      `unix_socket_directories=${dir}`,
+      '-c',
+      'max_connections=200',
+      '-c',
+      'fsync=off',
+    ]; // tests kill the server, never the machine
     for (let tries = 0; ; tries++) {
       // Killed before, it may leave processes that must go first.
       if (!server || server.exitCode !== null || server.signalCode !== null)
@@ -88,7 +101,7 @@ export async function startPostgres({ withDump = false } = {}): Promise<Postgres
   };
   await start();
   return {
-    createDatabase: () => createDatabase(base),
+    createDatabase: (like) => createDatabase(base, like),
     pid: () => server?.pid,
     start,
     kill,
@@ -112,9 +125,9 @@ function copyPrograms(from: string, symlinks: string, to: string): string {
 
 let databases = 0;
 
-async function createDatabase(base: string): Promise<string> {
+async function createDatabase(base: string, like?: string): Promise<string> {
   const name = `clawdbot_${process.pid}_${++databases}`;
-  await withClient(base, (client) => client.query(`CREATE DATABASE ${name}`));
+  await withClient(base, (client) => client.query(`CREATE DATABASE ${name}${like === undefined ? '' : ` TEMPLATE ${new URL(like).pathname.slice(1)}`}`));
   const url = new URL(base);
   url.pathname = `/${name}`;
   return url.href;

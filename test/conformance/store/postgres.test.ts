@@ -1,6 +1,6 @@
 // PostgreSQL passes the suite, and some things only several nodes on one database can go through.
 
-import { after, type TestContext } from 'node:test';
+import { after, describe, type TestContext } from 'node:test';
 import { storeOver } from '../../../src/adapters/store/engine.ts';
 import { openPostgres } from '../../../src/adapters/store/postgres/engine.ts';
 import type { SealedEvent } from '../../../src/domain/event.ts';
@@ -19,19 +19,17 @@ import { storeTrustConformance } from './trust.ts';
 const server = await startPostgres();
 after(() => server?.stop());
 
+const engineOn = (url: string, events: SealedEvent[], ahead: () => number) =>
+  openPostgres({ url, ops, seal: sealEvents, follow: followEvents, clock: systemClock, ahead, onCommitted: (sealed) => void events.push(...sealed) });
+
+/** A database with the tables, to make the others like it. */
+const model = await server?.createDatabase();
+if (model !== undefined) await (await engineOn(model, [], () => 0)).close();
+
 async function open(t: TestContext): Promise<OpenedStore> {
-  const url = (await server?.createDatabase()) ?? '';
   const events: SealedEvent[] = [];
   let ahead = 0;
-  const engine = await openPostgres({
-    url,
-    ops,
-    seal: sealEvents,
-    follow: followEvents,
-    clock: systemClock,
-    ahead: () => ahead,
-    onCommitted: (sealed) => void events.push(...sealed),
-  });
+  const engine = await engineOn((await server?.createDatabase(model)) ?? '', events, () => ahead);
   t.after(() => engine.close());
   return {
     store: storeOver(engine),
@@ -42,12 +40,13 @@ async function open(t: TestContext): Promise<OpenedStore> {
   };
 }
 
-if (server) {
-  storeConformance('postgres', open);
-  storeDoorsConformance('postgres', open);
-  storeOrchestrationConformance('postgres', open);
-  storeTeamConformance('postgres', open);
-  storeTrustConformance('postgres', open);
-  storePlanningConformance('postgres', open);
-  storeChannelConformance('postgres', open);
-}
+if (server)
+  describe('postgres', () => {
+    storeConformance('postgres', open);
+    storeDoorsConformance('postgres', open);
+    storeOrchestrationConformance('postgres', open);
+    storeTeamConformance('postgres', open);
+    storeTrustConformance('postgres', open);
+    storePlanningConformance('postgres', open);
+    storeChannelConformance('postgres', open);
+  });
