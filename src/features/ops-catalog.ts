@@ -8,7 +8,7 @@ import { activePlaces, forgetOldEvents, lookAtMessage, receive } from './channel
 import { sayInChannel } from './channels/say.ts';
 import { carryOutCommand, compactSession, deleteSession, injectMessage, patchSession, resetSession, setModelOverride } from './chat/ops.ts';
 import { cronSlots, getCronJob, listCronJobs, nextCronSlot, putCronJob, removeCronJob, runCronJob, settleCron, tickCron } from './cron/ops.ts';
-import { expireApprovals, fundWaiting, resolveApproval } from './decisions/ops.ts';
+import { expireApprovals, resolveApproval } from './decisions/ops.ts';
 import { decidePairing, getDeviceGrant, listDevices, noteTokenUse, pairDevice, requestPairing, revokeToken, rotateToken } from './devices/ops.ts';
 import { eventCursor, eventsSince } from './events/ops.ts';
 import { listAlerts, settleAlerts } from './health/alerts.ts';
@@ -54,7 +54,6 @@ import { fileVersion, fileVersions, keepVersion, keptFiles, progressOf } from '.
 
 export const ops: readonly AnyOp[] = [
   expireApprovals,
-  fundWaiting,
   getApproval,
   listApprovals,
   requestApproval,

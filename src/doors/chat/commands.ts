@@ -7,7 +7,6 @@ import { QUEUE_MODES, queueFor, queueModeNamed, queueOfChannel } from '../../dom
 import type { SessionSettings } from '../../domain/session-settings.ts';
 import { SessionSettings as Settings, validWords } from '../../domain/session-settings.ts';
 import type { CommandEffect } from '../../features/chat/ops.ts';
-import { fundWaiting } from '../../features/decisions/ops.ts';
 import { firstModel, statusCard } from '../../features/runs/status-card.ts';
 import { getSession } from '../../features/sessions/ops.ts';
 import { settingsOf } from '../../features/sessions/views.ts';
@@ -70,8 +69,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   why: async (context, { key, argument }) => said(await whyReport(context, key, argument)),
   tasks: async (context) => said(await tasksReport(context)),
   usage: async (context) => said(await usageText(context)),
-  approve: async (context, { argument }) => said(await answerQuestion(context, argument, 'allow-once')),
-  deny: async (context, { argument }) => said(await answerQuestion(context, argument, 'deny')),
+  approve: (context, { argument }) => answerQuestion(context, argument, 'allow-once'),
+  deny: (context, { argument }) => answerQuestion(context, argument, 'deny'),
   compact: () => ({
     effect: { kind: 'compact', keep: COMPACT_TO },
     reply: `The model is shown the latest ${COMPACT_TO} entries from now on. Nothing is deleted.`,
@@ -109,11 +108,10 @@ export function commandIn(message: string): ChatCommand | undefined {
   return command && { forEverybody: FOR_EVERYBODY.has(name), run: async (context, key) => command(context, { key, argument: argument.trim() }) };
 }
 
-async function fund({ store, workspaceId, principal }: MethodContext, { key, argument }: Asked): Promise<CommandAnswer> {
+function fund(_context: MethodContext, { argument }: Asked): CommandAnswer {
   const usd = Number(argument.replace(/^\$/, ''));
-  if (!(usd > 0)) return { effect: NONE, reply: 'Say how much: /fund 2.50 (US dollars)' };
-  const scope = await store.call(fundWaiting, { workspaceId, sessionKey: key, actor: principal.actor, micros: toMicros(usd) });
-  return { effect: NONE, reply: scope === null ? 'No run of this session waits for money.' : `$${usd.toFixed(2)} more for ${scope} today: the run goes on.` };
+  if (!(usd > 0)) return said('Say how much: /fund 2.50 (US dollars)');
+  return { effect: { kind: 'fund', micros: toMicros(usd) }, reply: `$${usd.toFixed(2)} more today for what this session's run waits for: it goes on.` };
 }
 
 /** `/queue collect debounce:2s cap:25 drop:summarize`, in any order; `default` or `reset` follows the configuration again. */

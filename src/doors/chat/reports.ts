@@ -4,11 +4,10 @@ import type { Approval } from '../../domain/approval.ts';
 import { authorize } from '../../domain/authorize.ts';
 import type { Why } from '../../domain/why.ts';
 import { listApprovals } from '../../features/approvals/ops.ts';
-import { resolveApproval } from '../../features/decisions/ops.ts';
+import type { CommandEffect } from '../../features/chat/ops.ts';
 import { listTasks } from '../../features/tasks/ops.ts';
 import { usageReport } from '../../features/usage/methods.ts';
 import { explain } from '../../features/why/ops.ts';
-import { isFault } from '../../kit/fault.ts';
 import type { MethodContext } from '../../ports/method.ts';
 
 const SHOWN = 20;
@@ -56,24 +55,21 @@ export function questionText({ kind, request }: Pick<Approval, 'kind' | 'request
 }
 
 /** `/approve [id]` and `/deny [id]`: without an id the only question, or the list. */
-export async function answerQuestion({ store, workspaceId, principal }: MethodContext, argument: string, decision: 'allow-once' | 'deny'): Promise<string> {
-  if (authorize(principal, 'operator.approvals').kind === 'denied') return 'You may not answer questions here.';
+export async function answerQuestion(
+  { store, workspaceId, principal }: MethodContext,
+  argument: string,
+  decision: 'allow-once' | 'deny',
+): Promise<{ readonly effect: CommandEffect; readonly reply: string }> {
+  const only = (reply: string) => ({ effect: { kind: 'none' } as const, reply });
+  if (authorize(principal, 'operator.approvals').kind === 'denied') return only('You may not answer questions here.');
   const open = (await store.call(listApprovals, { workspaceId, limit: 100 })).filter(({ state }) => state === 'pending');
   const [word = ''] = argument.split(/\s+/);
   const named = word === '' ? (open.length === 1 ? open : []) : open.filter(({ id }) => id === word || id.endsWith(word));
   const [question] = named;
+  const line = (approval: Approval, length: number) => questionText(approval).replace(/\s+/g, ' ').slice(0, length);
   if (!question || named.length > 1) {
-    if (open.length === 0) return 'No question is open.';
-    return [
-      'Name one of the open questions:',
-      ...open.slice(0, SHOWN).map((one) => `- \`${one.id}\` ${questionText(one).replace(/\s+/g, ' ').slice(0, 120)}`),
-    ].join('\n');
+    if (open.length === 0) return only('No question is open.');
+    return only(['Name one of the open questions:', ...open.slice(0, SHOWN).map((one) => `- \`${one.id}\` ${line(one, 120)}`)].join('\n'));
   }
-  try {
-    await store.call(resolveApproval, { workspaceId, id: question.id, decision, actor: principal.actor });
-    return `${decision === 'deny' ? 'Denied' : 'Approved'}: ${questionText(question).replace(/\s+/g, ' ').slice(0, 200)}`;
-  } catch (error) {
-    if (isFault(error, 'approval.unknown')) return 'That question is settled already.';
-    throw error;
-  }
+  return { effect: { kind: 'decide', approvalId: question.id, decision }, reply: `${decision === 'deny' ? 'Denied' : 'Approved'}: ${line(question, 200)}` };
 }

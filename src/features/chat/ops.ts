@@ -1,11 +1,13 @@
 // What people do to a conversation as a whole: begin it anew, set it, put words into it, let it go.
 
+import type { ExecDecision } from '../../domain/approval.ts';
 import { fault } from '../../domain/fault-codes.ts';
 import type { Delivery, RunOutcome, RunView } from '../../domain/run.ts';
 import type { SessionSettings } from '../../domain/session-settings.ts';
 import { type EntryBody, NO_USAGE } from '../../domain/transcript.ts';
 import { type OpSteps, statement, type Tx, txOp } from '../../ports/store.ts';
 import type { RunTable, SessionTable } from '../../ports/tables.ts';
+import { decideOpen, fundWaiting } from '../decisions/ops.ts';
 import { appendEvent } from '../events/ops.ts';
 import { endRun, stopRuns } from '../runs/end.ts';
 import { enqueueRun } from '../runs/enqueue.ts';
@@ -147,7 +149,11 @@ export type CommandEffect =
   | { readonly kind: 'patch'; readonly patch: SessionPatch }
   | { readonly kind: 'compact'; readonly keep: number }
   /** Stops what runs and waits in the session. */
-  | { readonly kind: 'stop' };
+  | { readonly kind: 'stop' }
+  /** Answers an open question. */
+  | { readonly kind: 'decide'; readonly approvalId: string; readonly decision: ExecDecision }
+  /** Money for the run of the session that waits for some. */
+  | { readonly kind: 'fund'; readonly micros: number };
 
 export interface Command extends Asked {
   readonly agentId: string;
@@ -177,22 +183,24 @@ export function* takeCommand(tx: Tx, asked: Command): OpSteps<{ run: RunView; cr
   });
   if (!created) return { run: view, created };
   let session = yield* ensureSession(tx, { workspaceId, key, agentId });
+  let said = reply;
   if (effect.kind === 'reset') session = yield* restart(tx, session, actor);
   else if (effect.kind === 'patch') session = yield* change(tx, session, effect.patch, actor);
   else if (effect.kind === 'compact') yield* compact(tx, session, effect.keep, actor);
   else if (effect.kind === 'stop') {
-    const open = yield* tx.all(openRunsOfSession, { workspaceId, sessionKey: key });
-    yield* stopRuns(
-      tx,
-      open.filter(({ id }) => id !== view.id),
-      actor,
-      'stop',
-    );
+    const open = (yield* tx.all(openRunsOfSession, { workspaceId, sessionKey: key })).filter(({ id }) => id !== view.id);
+    yield* stopRuns(tx, open, actor, 'stop');
+  } else if (effect.kind === 'decide') {
+    const decided = yield* decideOpen(tx, { workspaceId, id: effect.approvalId, decision: effect.decision, actor });
+    if (!decided) said = 'That question is settled already.';
+  } else if (effect.kind === 'fund') {
+    const scope = yield* fundWaiting(tx, { workspaceId, sessionKey: key, actor, micros: effect.micros });
+    if (scope === null) said = 'No run of this session waits for money.';
   }
-  yield* appendEntries(tx, session.id, view.id, [{ kind: 'note', text: reply }]);
+  yield* appendEntries(tx, session.id, view.id, [{ kind: 'note', text: said }]);
   const run = yield* tx.one(runById, { id: view.id });
   if (!run) throw new Error(`run ${view.id} was not stored`);
-  const outcome: RunOutcome = { text: reply, stopReason: 'injected', usage: NO_USAGE, steps: 0 };
+  const outcome: RunOutcome = { text: said, stopReason: 'injected', usage: NO_USAGE, steps: 0 };
   yield* endRun(tx, run, { state: 'succeeded', attempt: 'done', actor, outcome });
   return { run: { ...view, state: 'succeeded', endedAt: tx.now, outcome }, created };
 }

@@ -21,11 +21,17 @@ interface Answer {
 
 /** @throws Fault `approval.unknown` when it does not exist or is decided already */
 export const resolveApproval = txOp('decisions.resolve', function* (tx, answer: Answer): OpSteps<Approval> {
-  const approval = yield* decideApproval(tx, answer);
+  const approval = yield* decideOpen(tx, answer);
   if (!approval) throw fault('approval.unknown');
-  yield* followUp(tx, answer.workspaceId, approval, answer.actor);
   return approval;
 });
+
+/** The same; undefined when it does not exist or is decided already. */
+export function* decideOpen(tx: Tx, answer: Answer): OpSteps<Approval | undefined> {
+  const approval = yield* decideApproval(tx, answer);
+  if (approval) yield* followUp(tx, answer.workspaceId, approval, answer.actor);
+  return approval;
+}
 
 /** Ends what nobody answered in time. */
 export const expireApprovals = txOp('decisions.expire', function* (tx, { workspaceId }: { workspaceId: string }): OpSteps<number> {
@@ -63,7 +69,7 @@ interface Funding {
 }
 
 /** Money for the run of a session that waits for some. Answers the budget it went into, or null when none waits. */
-export const fundWaiting = txOp('decisions.fund', function* (tx, { actor, micros, ...of }: Funding): OpSteps<string | null> {
+export function* fundWaiting(tx: Tx, { actor, micros, ...of }: Funding): OpSteps<string | null> {
   for (const run of yield* tx.all(openRunsOfSession, of)) {
     const wait = run.wait === null ? null : (JSON.parse(run.wait) as Wait); // written by suspendRun
     const target = run.state === 'waiting' && wait?.for === 'budget' ? wait.on[0] : undefined;
@@ -78,4 +84,4 @@ export const fundWaiting = txOp('decisions.fund', function* (tx, { actor, micros
     return scope;
   }
   return null;
-});
+}

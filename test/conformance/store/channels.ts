@@ -10,6 +10,7 @@ import { ConfigSchema } from '../../../src/domain/config-schema.ts';
 import { routingOf } from '../../../src/domain/inbound.ts';
 import type { RunInput, RunOutcome } from '../../../src/domain/run.ts';
 import { NO_USAGE } from '../../../src/domain/transcript.ts';
+import { listApprovals, requestApproval } from '../../../src/features/approvals/ops.ts';
 import { dueOutgoing, listOutgoing, noteProgress, queueOutgoing, settleEntry } from '../../../src/features/channels/outbox.ts';
 import { approvePeer, listPeers } from '../../../src/features/channels/peers.ts';
 import { lookAtMessage, type Received, receive } from '../../../src/features/channels/receive.ts';
@@ -215,6 +216,25 @@ export function storeChannelConformance(name: string, open: OpenStore) {
         ),
         tries(60),
       );
+    });
+
+    it('a chat command that comes three times is carried out once, whatever is open by then', async (t) => {
+      const { store } = await open(t);
+      for (const id of ['q1', 'q2'])
+        await store.call(requestApproval, { workspaceId: W, id, kind: 'exec', request: { command: id }, owner: 'test', timeoutMs: 60_000 });
+      const event = message('/approve');
+      for (const approvalId of ['q1', 'q2', 'q2'])
+        await take(store, event, configOf(), { command: { effect: { kind: 'decide', approvalId, decision: 'allow-once' }, reply: `Approved: ${approvalId}` } });
+      const states = (await store.call(listApprovals, { workspaceId: W, limit: 10 })).map(({ id, state, decidedBy }) => [id, state, decidedBy]);
+      assert.deepEqual(states.toSorted(), [
+        ['q1', 'granted', `owner:slack:${OWNER}`],
+        ['q2', 'pending', null],
+      ]);
+      assert.deepEqual(await texts(store), ['D0OWNER00: Approved: q1']);
+      await take(store, message('/approve q1'), configOf(), {
+        command: { effect: { kind: 'decide', approvalId: 'q1', decision: 'deny' }, reply: 'Denied: q1' },
+      });
+      assert.match((await texts(store)).at(-1) ?? '', /settled already/);
     });
 
     it('roles write to nobody but the owner, and only two of them; outsiders make the agent write nowhere else', async (t) => {
