@@ -8,7 +8,7 @@ import { nodePath, root } from './setup.mjs';
 const groups = [
   { name: 'unit', files: ['src/**/*.test.ts', 'test/*.test.ts'], atOnce: 2, shareMinutes: 1 },
   { name: 'conformance', files: ['test/conformance/**/*.test.ts'], atOnce: 3, shareMinutes: 1 },
-  { name: 'journeys', files: ['test/journeys/*.test.ts'], atOnce: 4, shareMinutes: 2.5 },
+  { name: 'journeys', files: ['test/journeys/*.test.ts'], atOnce: 5, shareMinutes: 2.5 },
   { name: 'proof', files: ['test/proof/*.test.ts'], atOnce: 3, shareMinutes: 1.25 },
   { name: 'doors', files: ['test/{doors,cluster,service}/*.test.ts'], atOnce: 3, shareMinutes: 1.5 },
   { name: 'chaos', files: ['test/chaos/*.test.ts'], atOnce: 1, shareMinutes: 1.75 },
