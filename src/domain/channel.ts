@@ -129,7 +129,9 @@ export function accountsOf(config: Config, channel: string): ReadonlyMap<string,
   const merged = Object.entries(accounts).map(
     ([id, own]) => [id, { ...base, ...own, dm: { ...base.dm, ...(own['dm'] as object | undefined) } } as ChannelAccount] as const,
   );
-  return new Map([[DEFAULT_ACCOUNT, base as ChannelAccount] as const, ...merged]); // the schema of the section is that of its accounts
+  // Where every account has tokens of its own the section itself is none.
+  const isAccount = merged.length === 0 || base.botToken !== undefined;
+  return new Map([...(isAccount ? [[DEFAULT_ACCOUNT, base as ChannelAccount] as const] : []), ...merged]); // the schema of the section is that of its accounts
 }
 
 /** Where questions, digests and alerts go: the owner's own conversation, if one is named. */

@@ -1,6 +1,7 @@
 // clawdbot channels, pairing, message, route: who speaks with the agents from outside, and what is sent there.
 
 import type { Command } from 'commander';
+import { accountsOf } from '../../../domain/channel.ts';
 import { newUuid } from '../../../kit/id.ts';
 import { age, table } from '../text.ts';
 import { CliError, type ConnectFlags, type VerbContext, withConnectFlags } from '../verb.ts';
@@ -42,7 +43,7 @@ function addChannels(program: Command, { world, profile, withGateway, print }: V
     .action(async ({ json }: Flags) => {
       const { config } = await world.readConfig(profile());
       const slack = config?.channels.slack;
-      const chat = slack ? { slack: ['default', ...Object.keys(slack.accounts)] } : {};
+      const chat = config && slack ? { slack: [...accountsOf(config, 'slack').keys()] } : {};
       const auth = Object.entries(config?.auth.profiles ?? {}).map(([id, { provider, mode }]) => ({ id, provider, type: mode }));
       if (json) return print({ chat, auth, usage: { updatedAt: world.now(), providers: [] } });
       const lines = Object.entries(chat).map(([channel, accounts]) => `${channel}: ${accounts.join(', ')}\n`);
