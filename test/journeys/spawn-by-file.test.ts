@@ -71,7 +71,10 @@ it('every shape in use is read', async (t) => {
   assert.match((await answered(queue, 'dead', 'denied')).error, /no model "anthropic\/claude-9-imaginary".*sonnet/);
   assert.match((await answered(queue, 'no-task', 'error')).error, /it has no task/);
   await answered(queue, 'broken', 'error');
-  assert.deepEqual(namesIn(queue, '..', 'quarantine', 'spawn-queue').filter((name) => name.endsWith('.reason.txt')).length, 2);
+  await until(
+    'both to be put aside with their reasons',
+    () => namesIn(queue, '..', 'quarantine', 'spawn-queue').filter((name) => name.endsWith('.reason.txt')).length === 2,
+  );
 });
 
 it('an equal request while one is under way is the same child, and both are answered', async (t) => {

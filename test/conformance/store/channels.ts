@@ -191,7 +191,10 @@ export function storeChannelConformance(name: string, open: OpenStore) {
           fc.constantFrom('main', 'per-peer', 'per-channel-peer'),
           event,
           async (bindings, slack, dmScope, { sender, ...of }) => {
-            const config = configOf({ ...slack, botToken: 'xoxb', accounts: { second: {} } }, { bindings, session: { dmScope }, agents: { list: agents.map((id) => ({ id })) } });
+            const config = configOf(
+              { ...slack, botToken: 'xoxb', accounts: { second: {} } },
+              { bindings, session: { dmScope }, agents: { list: agents.map((id) => ({ id })) } },
+            );
             const said = message('x', {
               ...of,
               peer: of.peer.kind === 'dm' ? { kind: 'dm', id: sender } : of.peer,
