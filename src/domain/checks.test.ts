@@ -12,6 +12,7 @@ const HOST: HostMeasures = {
   ...{
     storeMs: 1,
     diskFreeBytes: 5e9,
+    diskBytes: 1e11,
     diskPath: '/state',
     memoryBytes: 1e8,
     loopP99Ms: 2,
@@ -60,4 +61,10 @@ it('what is down holds back what can wait, and says so', () => {
   );
   assert.deepEqual(held, ['cron', 'proof']);
   assert.deepEqual(degradedBy(examine(STORE, HOST)), { modes: [], held: [] });
+});
+
+it('a small disk is not full because it is small', () => {
+  assert.deepEqual(bad({}, { diskBytes: 16e6, diskFreeBytes: 10e6 }), []);
+  assert.deepEqual(bad({}, { diskBytes: 16e6, diskFreeBytes: 0.5e6 }), ['disk critical']);
+  assert.deepEqual(bad({}, { diskFreeBytes: 0.5e9 }), ['disk warning']);
 });

@@ -35,6 +35,7 @@ export interface StoreMeasures {
 export interface HostMeasures {
   readonly storeMs: number;
   readonly diskFreeBytes: number;
+  readonly diskBytes: number;
   readonly diskPath: string;
   readonly memoryBytes: number;
   readonly loopP99Ms: number;
@@ -58,8 +59,9 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const MB = 1_000_000;
-/** A disk with less than this is full for all that is not an order of a person. */
-const DISK_NEARLY_FULL = 200 * MB;
+/** A disk with less free than this, or than a part of a small one, is full for all that is not an order of a person. */
+const DISK_NEARLY_FULL = { bytes: 200 * MB, part: 0.05 };
+const DISK_LOW = { bytes: 1000 * MB, part: 0.1 };
 
 const seconds = (ms: number) => (ms < SECOND ? `${Math.round(ms)} ms` : ms < 2 * MINUTE ? `${(ms / SECOND).toFixed(1)} s` : `${Math.round(ms / MINUTE)} min`);
 
@@ -73,7 +75,7 @@ export function examine(store: StoreMeasures, host: HostMeasures): readonly Find
   return [...ofMachine(host), ...ofWork(store), ...ofModels(store), ...ofChannels(store, host), ...ofBackups(host), ...ofSandboxes(host)];
 }
 
-function ofMachine({ storeMs, diskFreeBytes, diskPath, memoryBytes, loopP99Ms, clockAheadMs, workers, wantedWorkers }: HostMeasures): Finding[] {
+function ofMachine({ storeMs, diskFreeBytes, diskBytes, diskPath, memoryBytes, loopP99Ms, clockAheadMs, workers, wantedWorkers }: HostMeasures): Finding[] {
   return [
     {
       id: 'store',
@@ -83,7 +85,7 @@ function ofMachine({ storeMs, diskFreeBytes, diskPath, memoryBytes, loopP99Ms, c
     },
     {
       id: 'disk',
-      severity: diskFreeBytes < DISK_NEARLY_FULL ? 'critical' : diskFreeBytes < 1000 * MB ? 'warning' : 'ok',
+      severity: diskSeverity(diskFreeBytes, diskBytes),
       evidence: `${Math.round(diskFreeBytes / MB)} MB are free at ${diskPath}`,
       fix: 'Free some space: a full disk stops every order until there is room. Old backups and logs are the first to look at',
     },
@@ -112,6 +114,11 @@ function ofMachine({ storeMs, diskFreeBytes, diskPath, memoryBytes, loopP99Ms, c
       fix: 'They are started again by themselves; see clawdbot logs for why they end',
     },
   ];
+}
+
+function diskSeverity(free: number, size: number): Severity {
+  const isBelow = ({ bytes, part }: { bytes: number; part: number }) => free < Math.min(bytes, part * size);
+  return isBelow(DISK_NEARLY_FULL) ? 'critical' : isBelow(DISK_LOW) ? 'warning' : 'ok';
 }
 
 function ofWork({ waiting, longestWaitMs, spawnP95Ms, beating, stale, inboxAges, cronLateMs }: StoreMeasures): Finding[] {

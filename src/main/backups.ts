@@ -17,11 +17,17 @@ interface BackupState {
   readonly problem: string | null;
 }
 
+interface BackupPlace {
+  readonly dir: () => string;
+  /** A disk that is nearly full is not filled up with copies. */
+  readonly hasRoom: () => boolean;
+}
+
 export interface Backups extends Loop {
   readonly state: () => BackupState;
 }
 
-export function startBackups({ config, clock, log, isMine }: LoopWorld, environment: Environment, dir: () => string): Backups {
+export function startBackups({ config, clock, log, isMine }: LoopWorld, environment: Environment, { dir, hasRoom }: BackupPlace): Backups {
   let state: BackupState = { lastAt: null, problem: null };
   const startedAt = clock.now();
   const run = async (): Promise<number> => {
@@ -29,7 +35,7 @@ export function startBackups({ config, clock, log, isMine }: LoopWorld, environm
     const lastAt = listBackups(dir())[0]?.createdAt ?? null;
     state = { ...state, lastAt };
     const wait = startedAt + FIRST_AFTER_MS - clock.now();
-    if (everyHours === 0 || !isMine() || (lastAt !== null && clock.now() - lastAt < everyHours * HOUR_MS)) return LOOK_EVERY_MS;
+    if (everyHours === 0 || !isMine() || !hasRoom() || (lastAt !== null && clock.now() - lastAt < everyHours * HOUR_MS)) return LOOK_EVERY_MS;
     if (wait > 0) return wait;
     try {
       await createInOwnProcess(environment);

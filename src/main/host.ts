@@ -21,12 +21,13 @@ interface HostOptions {
 
 export function createHost({ gateway, config, clock, backups, loopDelayMs, clockAheadMs }: HostOptions): (storeMs: number) => HostMeasures {
   return (storeMs) => {
-    const { bavail, bsize } = statfsSync(gateway.stateDir);
+    const { bavail, blocks, bsize } = statfsSync(gateway.stateDir);
     const { lastAt = null, problem = null } = backups()?.state() ?? {};
     const { everyHours } = config().backups;
     return {
       storeMs,
       diskFreeBytes: bavail * bsize,
+      diskBytes: blocks * bsize,
       diskPath: gateway.stateDir,
       memoryBytes: process.memoryUsage.rss(),
       loopP99Ms: loopDelayMs(),

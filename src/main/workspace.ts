@@ -327,8 +327,9 @@ export function openWorkspace({ id: workspaceId, environment, live, logDir, log 
         },
       });
       if (workspaceId === WORKSPACE_ID) {
-        const backupDir = () => expandHome(live.config().backups.dir ?? join(stateDir, 'backups'), home);
-        backups = startBackups({ ...loops, isMine: isMine('backups') }, environment, backupDir);
+        const dir = () => expandHome(live.config().backups.dir ?? join(stateDir, 'backups'), home);
+        const hasRoom = () => watch?.last()?.degraded.modes.every(({ mode }) => mode !== 'disk nearly full') ?? true;
+        backups = startBackups({ ...loops, isMine: isMine('backups') }, environment, { dir, hasRoom });
       }
       const host = createHost({
         gateway,
