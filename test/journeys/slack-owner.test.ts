@@ -21,9 +21,9 @@ const SCENARIO = {
 describe('the owner on Slack', () => {
   it('a question comes with buttons; only his finger counts, and the question says how it was answered', async (t) => {
     const { slack, client, answers, texts } = await startOnSlack(t, { scenario: SCENARIO });
-    const asked = ask(client, 'exec.approval.request', { id: 'q1', command: 'rm -rf build', cwd: '/work', timeoutMs: 60_000 }, 70_000);
+    const asked = ask(client, 'exec.approval.request', { id: 'q1', command: 'rm -rf build', cwd: '/srv/shop', timeoutMs: 60_000 }, 70_000);
     const [question = ''] = await answers(DIRECT, 1);
-    assert.match(question, /wants to run in \/work:\n```\nrm -rf build\n```/);
+    assert.match(question, /wants to run in \/srv\/shop:\n```\nrm -rf build\n```/);
     const { ts = '' } = slack.ofBot(DIRECT)[0] ?? {};
     slack.press(DIRECT, ts, STRANGER, 'clawdbot:allow-once');
     await answers(DIRECT, 2);
