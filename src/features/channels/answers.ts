@@ -5,7 +5,7 @@ import { heartbeatStatus } from '../../domain/heartbeat.ts';
 import type { Delivery, RunInput, RunOutcome, TerminalState } from '../../domain/run.ts';
 import { type OpSteps, statement, type Tx } from '../../ports/store.ts';
 import type { RunTable } from '../../ports/tables.ts';
-import { putOutbox, takeBack } from './outbox.ts';
+import { emptyLive, putOutbox, takeBack } from './outbox.ts';
 
 const routeOfSession = statement<{ id: string }>()((db, p) => db.selectFrom('session').select('route').where('id', '=', p.id));
 const setRoute = statement<{ id: string; route: string }>()((db, p) => db.updateTable('session').set({ route: p.route }).where('id', '=', p.id));
@@ -44,8 +44,9 @@ export function* sendAnswer(tx: Tx, run: RunTable, input: RunInput, outcome: Run
   }
   if (outcome.collectedBy !== undefined) return;
   const text = answerOf(run, outcome, state);
-  // An empty text takes back what was shown while it was written.
-  yield* putOutbox(tx, { ...of, to: delivery.to, body: { kind: 'text', text }, intent: replyIntent(run.id) });
+  const intent = replyIntent(run.id);
+  if (text === '') yield* emptyLive(tx, { workspaceId: of.workspaceId, intent });
+  else yield* putOutbox(tx, { ...of, to: delivery.to, body: { kind: 'text', text }, intent });
 }
 
 function asDelivery(to: Address | undefined): Delivery | undefined {

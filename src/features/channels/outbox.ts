@@ -65,6 +65,14 @@ const dropUnsent = statement<{ id: string; now: number }>()((db, p) =>
     .returning(['id']),
 );
 
+const emptyEntry = statement<{ workspaceId: string; intent: string; body: string }>()((db, p) =>
+  db
+    .updateTable('outbox')
+    .set({ body: p.body, state: 'queued' })
+    .where('workspace_id', '=', p.workspaceId)
+    .where('intent', '=', p.intent)
+    .where('state', '=', 'live'),
+);
 const pruneSettled = statement<{ workspaceId: string; before: number }>()((db, p) =>
   db.deleteFrom('outbox').where('workspace_id', '=', p.workspaceId).where('settled_at', '<', p.before),
 );
@@ -155,6 +163,11 @@ export function* putOutbox(tx: Tx, entry: NewEntry): OpSteps<string> {
   const there = yield* tx.one(entryByIntent, { workspaceId, intent });
   if (!there) throw new Error(`the outbox has no ${intent}`);
   return there.id;
+}
+
+/** An answer came to nothing: what was shown while it was written is taken back. */
+export function* emptyLive(tx: Tx, of: { workspaceId: string; intent: string }): OpSteps<void> {
+  yield* tx.run(emptyEntry, { ...of, body: JSON.stringify({ kind: 'text', text: '' } satisfies Outgoing) });
 }
 
 /** Takes back what nobody has begun to send. Answers whether it is gone. */

@@ -10,7 +10,7 @@ import { byKey } from '../sessions/ops.ts';
 import { hasUntoldResults, noteSystemEvent } from '../sessions/system-events.ts';
 import { enqueueRun, hasRoom } from './enqueue.ts';
 import { lookAt } from './look.ts';
-import { openRunsOfSession, runById } from './rows.ts';
+import { openRunsOfSession, runById, toolsOf } from './rows.ts';
 
 /** An announcement that found everything told already. */
 export const NOTHING_LEFT = 'collected';
@@ -74,7 +74,7 @@ function* announce(tx: Tx, cause: RunTable, { sessionKey, agentId }: Pick<Report
   const place = { lane: isSubagentKey(sessionKey) ? 'subagent' : 'main', priority: PRIORITY.urgent } as const;
   if (!(yield* hasRoom(tx, { workspaceId, ...place }))) return; // told with the session's next turn
   const parent = yield* ancestorIn(tx, cause, sessionKey);
-  const { report, deliver, tools }: Partial<RunInput> = parent ? (JSON.parse(parent.input) as RunInput) : {}; // written by enqueueRun
+  const { report, deliver }: Partial<RunInput> = parent ? (JSON.parse(parent.input) as RunInput) : {}; // written by enqueueRun
   const inherited = isSubagentKey(sessionKey) ? report : undefined;
   yield* enqueueRun(tx, {
     workspaceId,
@@ -85,7 +85,7 @@ function* announce(tx: Tx, cause: RunTable, { sessionKey, agentId }: Pick<Report
     agentId,
     ...place,
     timeoutMs: parent?.timeout_ms ?? cause.timeout_ms,
-    input: { message: '', ...(inherited && { report: inherited }), ...(deliver && { deliver: { to: deliver.to } }), ...(tools && { tools }) },
+    input: { message: '', ...(inherited && { report: inherited }), ...(deliver && { deliver: { to: deliver.to } }), ...toolsOf(cause) },
     ...(parent && { parent: { runId: parent.id, rootId: parent.root_id, depth: parent.depth, childPolicy: 'adopt' as const } }),
     role: parent?.role ?? null,
   });
@@ -127,6 +127,7 @@ export function* continueReplies(tx: Tx, run: RunTable, text: string, { sessionK
     input: {
       message: `[The agent "${from}" answers from ${run.session_key}]\n${text}\n\n(Answer to go on with this exchange, or ${REPLY_SKIP} to end it.)`,
       replies: { sessionKey: run.session_key, agentId: from, left: left - 1 },
+      ...toolsOf(run),
     },
     parent: { runId: run.id, rootId: run.root_id, depth: run.depth, childPolicy: 'detach' },
   });

@@ -8,6 +8,7 @@ import { degradedBy, type Finding } from '../../../src/domain/checks.ts';
 import type { Config } from '../../../src/domain/config.ts';
 import { ConfigSchema } from '../../../src/domain/config-schema.ts';
 import { routingOf } from '../../../src/domain/inbound.ts';
+import { DEFAULT_POLICIES, spawnRightsOf } from '../../../src/domain/role.ts';
 import type { RunInput, RunOutcome } from '../../../src/domain/run.ts';
 import { NO_USAGE } from '../../../src/domain/transcript.ts';
 import { listApprovals, requestApproval } from '../../../src/features/approvals/ops.ts';
@@ -20,8 +21,9 @@ import { measureHealth } from '../../../src/features/health/measure.ts';
 import { listMessages } from '../../../src/features/inbox/ops.ts';
 import { claimRuns, type TurnAssignment } from '../../../src/features/runs/claim.ts';
 import { finishRun } from '../../../src/features/runs/lease-ops.ts';
-import { setLanes, submitRun } from '../../../src/features/runs/ops.ts';
+import { setLanes, submitNested, submitRun } from '../../../src/features/runs/ops.ts';
 import { getSession } from '../../../src/features/sessions/ops.ts';
+import { requestSpawn } from '../../../src/features/spawns/ops.ts';
 import { isFault } from '../../../src/kit/fault.ts';
 import type { Store } from '../../../src/ports/store.ts';
 import { tries } from '../../support/property.ts';
@@ -278,6 +280,56 @@ export function storeChannelConformance(name: string, open: OpenStore) {
         [await run(7, { input: { tools: { allow: ['message'] } } }), OWNER, 'refused'],
       ] as const;
       for (const [i, [runId, place, expected]] of tries_.entries()) assert.equal(await say(runId, place, `i${i}`), expected, `${i}`);
+    });
+
+    it('whatever an outsider sets going has no more tools than he: messages to agents, their answers, sub-agents, what is told of them', async (t) => {
+      const { store } = await open(t);
+      await store.call(setLanes, { workspaceId: W, slots: { main: 4, nested: 4, subagent: 4 } });
+      const place = { peer: { kind: 'channel', id: 'C0TEAM000' }, sender: { id: OTHER, name: null, isBot: false } } as const;
+      await take(store, message('go', place), configOf({ channels: { C0TEAM000: { tools: { allow: ['sessions_spawn'] } } } }));
+      const tools = { allow: ['sessions_spawn'] };
+      const seen: string[] = [];
+      const endAll = async () => {
+        for (let next = await claimAll(store); next.length > 0; next = await claimAll(store))
+          for (const run of next) {
+            seen.push(`${run.kind} ${run.sessionKey}`);
+            assert.deepEqual(run.input.tools, tools, run.kind);
+            await end(store, run, { text: 'said' });
+          }
+      };
+      const [asked] = await claimAll(store);
+      assert.ok(asked);
+      assert.deepEqual(asked.input.tools, tools);
+      const own = asked.sessionKey;
+      await store.call(requestSpawn, {
+        ...{ workspaceId: W, actor: `run:${asked.runId}`, requestKey: 'spawn', parentRunId: asked.runId, spawnerRole: null, agentId: 'main' },
+        ...{ agentAllowed: true, role: null, label: 'child', cleanup: 'keep', childSessionKey: 'agent:main:subagent:c', childRunKey: 'child' },
+        order: {
+          task: 'x',
+          timeoutMs: 60_000,
+          priority: 20,
+          childPolicy: 'adopt',
+          report: { name: 'x', sessionKey: own, agentId: 'main', as: 'result', now: true },
+        },
+        ...{ limits: { maxDepth: 4, fanOut: 8, perMinute: 60, grants: 'auto' }, rights: spawnRightsOf(DEFAULT_POLICIES) },
+      });
+      await end(store, asked, { text: 'they are at it' });
+      await endAll();
+      const to = { workspaceId: W, actor: `run:${asked.runId}`, agentId: 'main', priority: 30, timeoutMs: 60_000 };
+      const replies = { sessionKey: own, agentId: 'main', left: 1 };
+      await store.call(submitNested, { ...to, runKey: 'nested', sessionKey: 'agent:main:other', parentRunId: asked.runId, input: { message: 'm', replies } });
+      await endAll();
+      assert.deepEqual(seen, ['spawn agent:main:subagent:c', `announce ${own}`, 'nested agent:main:other', `nested ${own}`]);
+    });
+
+    it('silence leaves nothing in the outbox', async (t) => {
+      const { store } = await open(t);
+      await store.call(setLanes, { workspaceId: W, slots: { main: 4 } });
+      await take(store, message('hush'));
+      const [run] = await claimAll(store);
+      assert.ok(run);
+      await end(store, run, { text: 'NO_REPLY' });
+      assert.deepEqual(await store.call(listOutgoing, { workspaceId: W, limit: 5 }), []);
     });
 
     it('an entry of the outbox is one per intent, and keeps what was begun', async (t) => {
